@@ -1,0 +1,7 @@
+//! Tidegate stands between a bus of Koji tag events and an automated rebuild submitter.
+
+pub mod time;
+
+pub mod event;
+
+pub mod settings;
