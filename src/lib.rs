@@ -4,4 +4,5 @@ pub mod time;
 
 pub mod event;
 
+pub mod engine;
 pub mod settings;

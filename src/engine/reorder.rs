@@ -1,0 +1,111 @@
+//! The events that wait for their turn: the watermark has not passed them yet.
+//!
+//! Turns go by (effective time, partition, offset), whatever the order of reading.
+
+use std::collections::BTreeMap;
+
+use crate::event::Position;
+use crate::time::Second;
+
+/// Something that has a place in the stream.
+pub trait Placed {
+    /// Effective time.
+    fn effective(&self) -> Second;
+    /// Where its record stood.
+    fn position(&self) -> Position;
+}
+
+/// A queue that gives events back in the order of their turns.
+#[derive(Debug, Clone)]
+pub struct Reorder<T> {
+    /// By second; within one, in order of reading until it is opened.
+    seconds: BTreeMap<Second, Vec<T>>,
+    /// The second that is being worked off, last turn first.
+    open: Vec<T>,
+    length: usize,
+}
+
+impl<T> Default for Reorder<T> {
+    fn default() -> Self {
+        Self { seconds: BTreeMap::new(), open: Vec::new(), length: 0 }
+    }
+}
+
+impl<T: Placed> Reorder<T> {
+    /// Adds an event; its effective time is not before the watermark that [`Reorder::pop_before`] was last given.
+    pub fn push(&mut self, event: T) {
+        self.length += 1;
+        self.seconds.entry(event.effective()).or_default().push(event);
+    }
+
+    /// Effective time of the event whose turn is next.
+    pub fn next(&self) -> Option<Second> {
+        match self.open.last() {
+            Some(event) => Some(event.effective()),
+            None => self.seconds.first_key_value().map(|(second, _)| *second),
+        }
+    }
+
+    /// Takes the next event if its effective time lies before `watermark`.
+    pub fn pop_before(&mut self, watermark: Second) -> Option<T> {
+        if self.open.is_empty() {
+            let first = self.seconds.first_entry().filter(|entry| *entry.key() < watermark)?;
+            self.open = first.remove();
+            self.open.sort_unstable_by_key(|event| std::cmp::Reverse(event.position()));
+        }
+        self.length -= 1;
+        self.open.pop()
+    }
+
+    /// How many events wait.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// All waiting events, in the order of their turns.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let mut later: Vec<&T> = self.seconds.values().flatten().collect();
+        later.sort_by_key(|event| (event.effective(), event.position()));
+        self.open.iter().rev().chain(later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    impl Placed for (i64, u64) {
+        fn effective(&self) -> Second {
+            Second(self.0)
+        }
+        fn position(&self) -> Position {
+            Position { partition: (self.1 % 2) as u32, offset: self.1 }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_everything_before_the_watermark_in_order(
+            events in prop::collection::vec((0i64..9, 0u64..1_000), 0..60), watermark in 0i64..10,
+        ) {
+            let mut queue = Reorder::default();
+            events.iter().for_each(|event| queue.push(*event));
+            let mut expected: Vec<_> = events.iter().filter(|event| event.0 < watermark).copied().collect();
+            expected.sort_by_key(|event| (event.effective(), event.position()));
+            let mut got = Vec::new();
+            while let Some(event) = queue.pop_before(Second(watermark)) {
+                got.push(event);
+            }
+            let keys = |list: &[(i64, u64)]| list.iter().map(|e| (e.0, e.position())).collect::<Vec<_>>();
+            prop_assert_eq!(keys(&got), keys(&expected));
+            prop_assert_eq!(queue.len(), events.len() - expected.len());
+            prop_assert_eq!(queue.iter().count(), queue.len());
+        }
+    }
+}
