@@ -1,7 +1,374 @@
-//! The engine: from decoded records to decisions. Pure: no clock, no I/O, no async.
+//! The engine: from decoded records to decisions. Pure: no clock, no I/O, no async; one engine runs live, in replay
+//! and in simulation.
+//!
+//! Records come in by [`Engine::record`] in any interleaving of partitions. Operators act on an event when the watermark
+//! has passed it, in the order (effective time, partition, offset); timers fire up to the watermark, a timer before an
+//! event of the same second. So reading speed, batching and restarts never change a decision.
 
+pub mod account;
+pub mod attributes;
+pub mod burst;
 pub mod clock;
+pub mod command;
+pub mod counter;
 pub mod decision;
+pub mod event;
+pub mod evidence;
+pub mod hold;
+pub mod intake;
+pub mod memory;
 pub mod names;
 pub mod reorder;
+pub mod seen;
+pub mod select;
+pub mod tags;
+pub mod trail;
+pub mod turn;
+pub mod verdict;
 pub mod window;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use self::account::Account;
+use self::burst::{Burst, RunReport};
+use self::clock::PartitionClock;
+use self::counter::{Counter, CounterKey};
+use self::decision::{Decision, Detail, HoldId, Reason};
+use self::event::{Queued, TagEvent};
+use self::evidence::Knowledge;
+use self::hold::{HeldEvent, HoldBook, TagKey};
+use self::names::Name;
+use self::reorder::Reorder;
+use self::seen::BuildInTag;
+use self::select::{BadExpression, ListVerdict, PackageList, Select};
+use crate::event::Position;
+use crate::settings::{HoldAction, Settings};
+use crate::time::{Second, Seconds};
+
+/// How often what is too old is forgotten, in event time.
+const SWEEP_EVERY: Seconds = Seconds(86_400);
+
+/// What the engine has to say since it was last asked.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Decisions, in the order they were taken.
+    pub decisions: Vec<Decision>,
+    /// Runs of bursts that are over.
+    pub runs: Vec<RunReport>,
+}
+
+/// The chain of operators of one pipeline.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    settings: Settings,
+    rules: burst::Rules,
+    instances: Vec<Name>,
+    clocks: BTreeMap<u32, PartitionClock>,
+    /// Records of a partition that has not seen a time yet.
+    undated: BTreeMap<u32, Vec<Queued>>,
+    queue: Reorder<Queued>,
+    known: Knowledge,
+    counters: HashMap<CounterKey, Counter, foldhash::fast::RandomState>,
+    triggers: Vec<Burst>,
+    holds: HoldBook,
+    select: Select,
+    account: Account,
+    /// The newest admitted event of each package.
+    newest_admitted: HashMap<Box<str>, (Second, Position), foldhash::fast::RandomState>,
+    /// Events that were ignored for their package, oldest first.
+    ignored: VecDeque<(Second, TagEvent)>,
+    runs: u32,
+    now: Second,
+    next_sweep: Second,
+    /// Records only teach: warm-up.
+    teaching: bool,
+    /// The stream is over: only what decides runs on.
+    ending: bool,
+    decisions: Vec<Decision>,
+    reports: Vec<RunReport>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing, for the partitions that its source owns.
+    ///
+    /// # Errors
+    /// Where an include or exclude expression cannot be used.
+    pub fn new(settings: Settings, partitions: impl IntoIterator<Item = u32>) -> Result<Self, BadExpression> {
+        let mut known = Knowledge::new(&settings);
+        let instances: Vec<_> =
+            settings.route.instances.iter().map(|text| known.names.intern(text)).collect();
+        let gating = settings.burst.gating_users.iter().map(|user| known.names.intern(user)).collect();
+        let trigger = known.tags.trigger();
+        let triggers =
+            instances.iter().map(|&instance| Burst::new(TagKey { instance, tag: trigger })).collect();
+        Ok(Self {
+            rules: burst::Rules { settings: settings.burst.clone(), gating },
+            select: Select::new(&settings.select)?,
+            clocks: partitions.into_iter().map(|partition| (partition, PartitionClock::default())).collect(),
+            settings,
+            instances,
+            undated: BTreeMap::new(),
+            queue: Reorder::default(),
+            known,
+            counters: HashMap::default(),
+            triggers,
+            holds: HoldBook::default(),
+            account: Account::default(),
+            newest_admitted: HashMap::default(),
+            ignored: VecDeque::new(),
+            runs: 0,
+            now: Second::MIN,
+            next_sweep: Second::MIN,
+            teaching: false,
+            ending: false,
+            decisions: Vec::new(),
+            reports: Vec::new(),
+        })
+    }
+
+    /// What was decided since this was last called.
+    pub fn take_output(&mut self) -> Output {
+        Output { decisions: std::mem::take(&mut self.decisions), runs: std::mem::take(&mut self.reports) }
+    }
+
+    /// The event time before which no more records are expected; `None` while a partition has not shown one.
+    pub fn watermark(&self) -> Option<Second> {
+        let each = self.clocks.values().map(|clock| clock.watermark(&self.settings.clock));
+        each.min().flatten()
+    }
+
+    /// A partition was proved to be caught up: no record of before `watermark` will come there.
+    pub fn caught_up(&mut self, partition: u32, watermark: Second) {
+        self.clocks.entry(partition).or_default().prove(watermark);
+        self.run_to_watermark();
+    }
+
+    /// A build was in a tag at a time, as an import or Koji says.
+    pub fn know(&mut self, instance: Option<&str>, build_id: u64, tag: &str, at: Second) {
+        let instance = match instance {
+            Some(text) => self.known.names.intern(text),
+            None => self.instances.first().copied().unwrap_or(Name::OTHER),
+        };
+        let tag = self.known.names.intern(tag);
+        if tag == Name::OTHER {
+            return;
+        }
+        self.known.tags.add_to_family(tag);
+        self.known.seen.know(BuildInTag::new(decision::BuildKey { instance, id: build_id }, tag), at);
+    }
+
+    /// Takes a package list; events that were ignored for their package within the last days are judged again where it
+    /// is eligible now.
+    pub fn offer_packages(&mut self, list: Arc<PackageList>) -> ListVerdict {
+        let verdict = self.select.offer(list);
+        if verdict == ListVerdict::Applied {
+            self.judge_ignored_again();
+        }
+        verdict
+    }
+
+    /// An operator accepts the package list that waits. Gives whether one did.
+    pub fn accept_packages(&mut self) -> bool {
+        let accepted = self.select.accept();
+        if accepted {
+            self.judge_ignored_again();
+        }
+        accepted
+    }
+
+    /// Adds pairs (upstream name, downstream name).
+    pub fn add_renames(&mut self, renames: impl IntoIterator<Item = (String, String)>) {
+        self.select.add_renames(renames);
+    }
+
+    /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.
+    pub fn end(&mut self) {
+        self.ending = true;
+        for (_, undated) in std::mem::take(&mut self.undated) {
+            for event in undated {
+                self.queue.push(event);
+            }
+        }
+        self.run(Second::MAX);
+        for index in 0..self.triggers.len() {
+            let Some(trigger) = self.triggers.get_mut(index) else { continue };
+            for event in trigger.drain() {
+                let (_, evidence) = self.known.judge(&event, self.now);
+                let detail = Detail { event, evidence, run: None, hold: None };
+                self.hold(index, hold::HoldKind::Unproven, false, Reason::EndOfInput, detail);
+            }
+        }
+        self.ending = false;
+    }
+
+    /// The names of tags, instances and actors.
+    pub fn name(&self, name: Name) -> &str {
+        self.known.names.text(name)
+    }
+
+    /// All open holds.
+    pub fn holds(&self) -> &HoldBook {
+        &self.holds
+    }
+
+    /// The accounts.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What the stream taught about builds.
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.known
+    }
+
+    /// The settings it runs with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Effective time of the last event or timer.
+    pub fn now(&self) -> Second {
+        self.now
+    }
+
+    /// Events between reading and decision.
+    pub fn waiting(&self) -> usize {
+        let undecided: usize = self.triggers.iter().map(Burst::waiting).sum();
+        self.queue.len() + self.undated.values().map(Vec::len).sum::<usize>() + undecided
+    }
+
+    /// Which bound is reached, so that reading has to pause; `None` where there is room.
+    pub fn pressure(&self) -> Option<&'static str> {
+        let bounds = &self.settings.bounds;
+        if self.holds.held() >= bounds.held as usize {
+            return Some("held");
+        }
+        if self.queue.len() >= bounds.waiting as usize {
+            return Some("waiting");
+        }
+        (self.known.seen.len() >= bounds.builds as usize).then_some("builds")
+    }
+
+    fn run_to_watermark(&mut self) {
+        if let Some(watermark) = self.watermark() {
+            self.run(watermark);
+        }
+    }
+
+    /// Works off events before `limit` and timers up to it.
+    fn run(&mut self, limit: Second) {
+        loop {
+            let event = self.queue.next().filter(|second| *second < limit);
+            let timer = self.next_timer().filter(|second| *second <= limit);
+            match (timer, event) {
+                (Some(timer), event) if event.is_none_or(|event| timer <= event) => self.fire(timer),
+                (_, Some(_)) => {
+                    if let Some(event) = self.queue.pop_before(limit) {
+                        self.turn(event);
+                    }
+                }
+                (_, None) => break,
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Second> {
+        let bursts = self.triggers.iter().filter_map(|trigger| trigger.next_timer(&self.rules)).min();
+        match self.stated_rule() {
+            None => bursts,
+            Some((after, _)) => {
+                let unruled = self.holds.iter().filter(|hold| !hold.ruled).map(|hold| hold.opened_at + after);
+                bursts.into_iter().chain(unruled).min()
+            }
+        }
+    }
+
+    /// The stated rule of holds, if it does anything.
+    fn stated_rule(&self) -> Option<(Seconds, HoldAction)> {
+        let rule =
+            self.settings.burst.hold_rule.filter(|rule| rule.then != HoldAction::Wait && !self.ending)?;
+        Some((rule.after, rule.then))
+    }
+
+    fn fire(&mut self, now: Second) {
+        self.now = self.now.max(now);
+        for index in 0..self.triggers.len() {
+            let Self { triggers, rules, known, runs, .. } = self;
+            let Some(trigger) = triggers.get_mut(index) else { continue };
+            if trigger.next_timer(rules).is_some_and(|at| at <= now) {
+                let output = trigger.fire(rules, known, now, runs);
+                self.settle(index, output);
+            }
+        }
+        self.fire_stated_rules(now);
+        // Progress: a timer that stays due would let the loop spin for ever.
+        debug_assert!(
+            self.next_timer().is_none_or(|next| next > now),
+            "a timer of {now} fired and did not move on"
+        );
+    }
+
+    fn fire_stated_rules(&mut self, now: Second) {
+        let Some((after, action)) = self.stated_rule() else { return };
+        let due: Vec<HoldId> = self
+            .holds
+            .iter()
+            .filter(|hold| !hold.ruled && hold.opened_at + after <= now)
+            .map(|hold| hold.id)
+            .collect();
+        for id in due {
+            self.holds.mark_ruled(id);
+            self.apply_stated_rule(id, action, now);
+        }
+    }
+
+    fn judge_ignored_again(&mut self) {
+        let since = self.now - self.settings.dedupe.ignored;
+        let ignored = std::mem::take(&mut self.ignored);
+        for (at, event) in ignored {
+            if at < since {
+                continue;
+            }
+            if !self.select.is_eligible(&event.name) {
+                self.ignored.push_back((at, event));
+                continue;
+            }
+            self.account.receive(event.position.partition);
+            if let Some(trigger) = self
+                .triggers
+                .iter_mut()
+                .find(|trigger| trigger.key.tag == event.tag && trigger.key.instance == event.build.instance)
+            {
+                trigger.readmit(event, self.now);
+            }
+        }
+    }
+
+    /// Puts an event into the hold of its key and of a kind.
+    fn hold(&mut self, index: usize, kind: hold::HoldKind, in_burst: bool, reason: Reason, mut detail: Detail) {
+        let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
+        let id = self.holds.open_or_join(key, kind, self.now);
+        let (event, evidence) = (detail.event.clone(), detail.evidence.clone());
+        self.holds.put(id, HeldEvent { event, reason, held_at: self.now, evidence });
+        detail.hold = Some(id);
+        self.decide_event(reason, in_burst.then_some(id), detail);
+    }
+
+    fn decide_event(&mut self, reason: Reason, burst: Option<HoldId>, detail: Detail) {
+        let event = &detail.event;
+        self.account.decide(event.position.partition, reason);
+        self.decisions.push(Decision {
+            position: event.position,
+            id: event.id.clone(),
+            reason,
+            code: None,
+            burst,
+            event_time: Some(event.happened),
+            decided_at: Some(self.now),
+            detail: Some(Box::new(detail)),
+        });
+    }
+}

@@ -75,14 +75,15 @@ impl fmt::Display for MessageId {
         match self {
             Self::None => Ok(()),
             Self::Uuid(value) => {
-                let (a, b, c, d, e) = (
-                    value >> 96,
-                    value >> 80 & 0xffff,
-                    value >> 64 & 0xffff,
-                    value >> 48 & 0xffff,
-                    value & 0xffff_ffff_ffff,
-                );
-                write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+                let part = |shift: u32, mask: u128| value >> shift & mask;
+                write!(f, "{:08x}-{:04x}-", part(96, 0xffff_ffff), part(80, 0xffff))?;
+                write!(
+                    f,
+                    "{:04x}-{:04x}-{:012x}",
+                    part(64, 0xffff),
+                    part(48, 0xffff),
+                    part(0, 0xffff_ffff_ffff)
+                )
             }
             Self::Text(text) => f.write_str(text),
         }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::TagEvent;
+use super::memory::Classes;
 use super::names::Name;
 use crate::event::{MessageId, Position};
 use crate::settings::Rule;
@@ -182,35 +184,14 @@ impl Decision {
 /// What explains the decision about an event of a trigger tag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
-    /// The build.
-    pub build: BuildKey,
-    /// Package name.
-    pub name: Box<str>,
-    /// Version of the NVR.
-    pub version: Box<str>,
-    /// Release of the NVR.
-    pub release: Box<str>,
-    /// The tag it was tagged into.
-    pub tag: Name,
-    /// Who tagged it.
-    pub actor: Name,
-    /// How its time was told.
-    pub time: TimeMark,
-    /// It came behind the watermark of its partition.
-    pub late: bool,
-    /// What was known of it when it was judged.
+    /// The event.
+    pub event: TagEvent,
+    /// What was known of the build when it was judged.
     pub evidence: Evidence,
-    /// The burst it was a member of, decided or not.
+    /// The run it was a member of.
     pub run: Option<RunSummary>,
     /// The hold that it was put into, a burst's or not.
     pub hold: Option<HoldId>,
-}
-
-impl Detail {
-    /// Name, version and release as people write a build.
-    pub fn nvr(&self) -> String {
-        format!("{}-{}-{}", self.name, self.version, self.release)
-    }
 }
 
 /// What was known of a build when it was judged.
@@ -239,8 +220,8 @@ pub struct RunSummary {
     pub count: u32,
     /// First second of its window.
     pub from: Second,
-    /// Members until now: known, fresh, without evidence.
-    pub members: [u32; 3],
+    /// Members until now, by class.
+    pub members: Classes,
     /// Whether it had been decided that it is a burst.
     pub burst: bool,
 }

@@ -27,6 +27,8 @@ pub struct Fired {
     pub count: u32,
     /// The second of the window's first event: what is pending from there on is claimed.
     pub from: Second,
+    /// It holds by the time at which a late event happened.
+    pub by_truth: bool,
 }
 
 /// The windows of one key. Events are given in the order of their turns.
@@ -90,10 +92,17 @@ impl Windows {
                     rule: *rule,
                     count: count.distinct,
                     from: self.first_of(rule, count, effective),
+                    by_truth: false,
                 },
             );
         let by_truth = (happened < effective).then(|| self.held_at(rules, happened)).flatten();
         by_turn.chain(by_truth).min_by_key(|fired| fired.from)
+    }
+
+    /// The builds that happened from a second on, as far as is remembered.
+    pub fn happened_since(&self, from: Second) -> impl Iterator<Item = BuildKey> + '_ {
+        let start = self.happened.partition_point(|(at, _)| *at < from);
+        self.happened.range(start..).map(|(_, build)| *build)
     }
 
     /// Whether nothing is remembered that a later event could be counted with.
@@ -192,7 +201,7 @@ impl Windows {
             let covers = from <= second && second <= from + rule.within - Seconds(1);
             let count = u32::try_from(inside.len()).unwrap_or(u32::MAX);
             if count >= rule.count && (covers || at >= second) {
-                return Some(Fired { rule: *rule, count, from });
+                return Some(Fired { rule: *rule, count, from, by_truth: true });
             }
         }
         None
@@ -250,7 +259,7 @@ mod tests {
         assert_eq!(windows.count(&rules, build(2), Second(105), Second(105)), None);
         assert_eq!(windows.count(&rules, build(9), Second(300), Second(300)), None);
         let fired = windows.count(&rules, build(3), Second(300), Second(109));
-        assert_eq!(fired, Some(Fired { rule: rules[0], count: 3, from: Second(100) }));
+        assert_eq!(fired, Some(Fired { rule: rules[0], count: 3, from: Second(100), by_truth: true }));
         assert_eq!(
             windows.count(&rules, build(4), Second(301), Second(301)).map(|fired| fired.from.0),
             Some(300)

@@ -1,0 +1,155 @@
+//! Takes records in: gives them their time, tells whose they are, and queues them for their turn.
+
+use std::borrow::Cow;
+
+use super::Engine;
+use super::clock::Stamp;
+use super::decision::{BuildKey, Decision, Reason, TimeMark};
+use super::event::{Nvr, Queued, Tagged, What};
+use super::names::Name;
+use crate::event::{Body, Decoded, MessageId, Position, SentAt, Tagging, Unreadable};
+use crate::time::Second;
+
+/// The state of a build that was completed.
+const COMPLETE: i64 = 1;
+
+impl Engine {
+    /// Takes one record of the stream. Records of one partition come in the order of their offsets.
+    pub fn record(
+        &mut self,
+        position: Position,
+        kafka_millis: Option<i64>,
+        message: Result<Decoded<'_>, Unreadable>,
+    ) {
+        self.account.receive(position.partition);
+        match message {
+            Err(unreadable) => self.dead_letter(position, unreadable),
+            Ok(decoded) => {
+                let clock = self.clocks.entry(position.partition).or_default();
+                let stamp = clock.stamp(&self.settings.clock, decoded.sent_at, kafka_millis);
+                self.date_the_undated(position.partition);
+                self.take_in(position, stamp, decoded);
+            }
+        }
+        self.run_to_watermark();
+    }
+
+    /// Takes one record of the warm-up: it only teaches. It moves no watermark and gets no decision.
+    pub fn teach(&mut self, message: Result<Decoded<'_>, Unreadable>) {
+        let Ok(decoded) = message else { return };
+        let sent = match decoded.sent_at {
+            SentAt::At(sent) if sent >= Second::YEAR_2010 => sent,
+            SentAt::At(_) | SentAt::Missing | SentAt::Unreadable => self.now,
+        };
+        let effective = sent.max(self.now);
+        let stamp = Stamp { effective, happened: sent, mark: TimeMark::Sent, late: sent < effective };
+        self.teaching = true;
+        self.take_in(Position { partition: 0, offset: 0 }, stamp, decoded);
+        self.run(Second(effective.0.saturating_add(1)));
+        self.teaching = false;
+    }
+
+    /// What came before its partition showed any time is judged as soon as it does.
+    fn date_the_undated(&mut self, partition: u32) {
+        if self.undated.is_empty() {
+            return;
+        }
+        let clock = self.clocks.get(&partition);
+        let Some(watermark) = clock.and_then(|clock| clock.watermark(&self.settings.clock)) else { return };
+        for mut event in self.undated.remove(&partition).unwrap_or_default() {
+            event.effective = watermark;
+            event.happened = watermark;
+            self.queue.push(event);
+        }
+    }
+
+    fn take_in(&mut self, position: Position, stamp: Stamp, decoded: Decoded<'_>) {
+        let Decoded { id, body, .. } = decoded;
+        let what = match body {
+            Body::OtherTopic | Body::Unused => Err(Reason::OtherTopic),
+            Body::Tag(tagging) => self.tagged(tagging).map(What::Tag),
+            Body::Untag(tagging) => self.tagged(tagging).map(What::Untag),
+            Body::BuildState(state) => match self.instance(state.instance.as_ref()) {
+                None => Err(Reason::OtherInstance),
+                Some(_) if state.new != COMPLETE => Err(Reason::BuildState),
+                Some(instance) => Ok(What::Completed(BuildKey { instance, id: state.build_id })),
+            },
+            Body::PackageList(change) => match self.instance(change.instance.as_ref()) {
+                None => Err(Reason::OtherInstance),
+                Some(instance) => Ok(What::PackageList(instance, self.known.names.intern(&change.tag))),
+            },
+        };
+        let Stamp { effective, happened, mark, late } = stamp;
+        match what {
+            Err(reason) => self.decide_at_once(position, id, reason, happened),
+            Ok(what) => {
+                let event = Queued { position, id, effective, happened, mark, late, what };
+                if effective == Second::MIN {
+                    self.undated.entry(position.partition).or_default().push(event);
+                } else {
+                    self.queue.push(event);
+                }
+            }
+        }
+    }
+
+    fn tagged(&mut self, tagging: Tagging<'_>) -> Result<Tagged, Reason> {
+        let instance = self.instance(tagging.instance.as_ref()).ok_or(Reason::OtherInstance)?;
+        let names = &mut self.known.names;
+        let tag = names.intern(&tagging.tag);
+        let actor = tagging.user.as_deref().map_or(Name::OTHER, |user| names.intern(user));
+        let nvr = (tag == self.known.tags.trigger()).then(|| {
+            let [name, version, release] = [tagging.name, tagging.version, tagging.release].map(boxed);
+            Box::new(Nvr { name, version, release })
+        });
+        Ok(Tagged { build: BuildKey { instance, id: tagging.build_id }, tag, actor, nvr })
+    }
+
+    /// The number of an instance that is read; a message that names none is of the first.
+    fn instance(&self, text: Option<&Cow<'_, str>>) -> Option<Name> {
+        let Some(text) = text else { return self.instances.first().copied() };
+        let wanted = self.settings.route.instances.iter().zip(&self.instances);
+        wanted.into_iter().find(|(name, _)| *name == text).map(|(_, number)| *number)
+    }
+
+    fn dead_letter(&mut self, position: Position, unreadable: Unreadable) {
+        let event_time = match unreadable.sent_at {
+            SentAt::At(sent) => Some(sent),
+            SentAt::Missing | SentAt::Unreadable => None,
+        };
+        self.account.decide(position.partition, Reason::Unreadable);
+        self.decisions.push(Decision {
+            position,
+            id: unreadable.id,
+            reason: Reason::Unreadable,
+            code: Some(unreadable.code),
+            burst: None,
+            event_time,
+            decided_at: event_time,
+            detail: None,
+        });
+    }
+
+    /// Decides a record that no operator has to see.
+    pub(super) fn decide_at_once(&mut self, position: Position, id: MessageId, reason: Reason, at: Second) {
+        if self.teaching {
+            return;
+        }
+        let at = (at != Second::MIN).then_some(at);
+        self.account.decide(position.partition, reason);
+        self.decisions.push(Decision {
+            position,
+            id,
+            reason,
+            code: None,
+            burst: None,
+            event_time: at,
+            decided_at: at,
+            detail: None,
+        });
+    }
+}
+
+fn boxed(text: Cow<'_, str>) -> Box<str> {
+    text.into_owned().into_boxed_str()
+}

@@ -1,0 +1,229 @@
+//! What was seen of builds on their way: completions, and appearances in candidate, side and rebuild tags.
+//!
+//! An appearance that was itself in a burst of its tag proves nothing: whoever tags everything into a candidate tag
+//! would forge evidence for everything. Whether it was is sure once a rule of that tag could not claim it any more.
+
+use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::decision::{BuildKey, Evidence};
+use super::names::Name;
+use super::tags::TrailTag;
+use crate::time::{Second, Seconds};
+
+/// Appearances kept of one build; beyond it new ones prove nothing, which strands and never leaks.
+const APPEARANCES_MAX: usize = 16;
+
+/// One appearance of a build in a tag of the trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appearance {
+    /// The tag.
+    pub tag: Name,
+    /// What the tag is.
+    pub kind: TrailTag,
+    /// It was seen to leave the tag rather than to enter it.
+    pub untag: bool,
+    /// When, in effective time.
+    pub at: Second,
+    /// The number of the run of its tag that claimed it; 0 for none.
+    pub run: u32,
+}
+
+/// What was seen of one build.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Trail {
+    completed: Option<Second>,
+    appearances: SmallVec<[Appearance; 2]>,
+}
+
+/// What the trail shows of a build at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// The build is new.
+    Fresh,
+    /// It may be: an appearance is not old enough yet to be told from the start of a burst. Ask again then.
+    Unripe(Second),
+    /// Nothing shows that it is new.
+    Nothing,
+}
+
+/// The memory of builds on their way.
+#[derive(Debug, Clone, Default)]
+pub struct Trails {
+    builds: HashMap<BuildKey, Trail, foldhash::fast::RandomState>,
+    /// Runs of side tags that grew to the size of a mass-tag: no update is as large.
+    large_runs: HashSet<u32, foldhash::fast::RandomState>,
+}
+
+/// How appearances are judged.
+#[derive(Debug, Clone, Copy)]
+pub struct TrailRules {
+    /// How old a completion or an appearance may be.
+    pub max_age: Seconds,
+    /// How old an appearance must be before it is sure that no rule claims it.
+    pub ripe_after: Seconds,
+}
+
+impl Trails {
+    /// A build was seen to complete.
+    pub fn complete(&mut self, build: BuildKey, at: Second) {
+        let trail = self.builds.entry(build).or_default();
+        trail.completed = trail.completed.max(Some(at));
+    }
+
+    /// A build was seen in a tag of the trail, or to leave it.
+    pub fn appear(&mut self, build: BuildKey, appearance: Appearance) {
+        let trail = self.builds.entry(build).or_default();
+        if trail.appearances.len() < APPEARANCES_MAX {
+            trail.appearances.push(appearance);
+        }
+    }
+
+    /// A run of the tag claimed all that was seen of a build there from `from` on.
+    pub fn claim(&mut self, build: BuildKey, tag: Name, untag: bool, from: Second, run: u32) {
+        let Some(trail) = self.builds.get_mut(&build) else { return };
+        for seen in &mut trail.appearances {
+            if seen.tag == tag && seen.untag == untag && seen.at >= from && seen.run == 0 {
+                seen.run = run;
+            }
+        }
+    }
+
+    /// A run grew to the size of a mass-tag.
+    pub fn mark_large(&mut self, run: u32) {
+        self.large_runs.insert(run);
+    }
+
+    /// What is seen of a build at `now`; the terms are written into `evidence`.
+    pub fn prove(&self, build: BuildKey, now: Second, rules: TrailRules, evidence: &mut Evidence) -> Proof {
+        let Some(trail) = self.builds.get(&build) else { return Proof::Nothing };
+        let recent = |at: Second| now - at <= rules.max_age;
+        evidence.completed = trail.completed.filter(|&at| recent(at));
+        let mut ripe_at: Option<Second> = None;
+        for seen in trail.appearances.iter().filter(|seen| recent(seen.at)) {
+            if seen.kind == TrailTag::Rebuild {
+                evidence.rebuild = Some(seen.tag);
+            }
+            if !self.counts(trail, seen) {
+                evidence.burst_trail = Some((seen.tag, seen.at));
+            } else if seen.kind == TrailTag::Side || seen.at + rules.ripe_after <= now {
+                evidence.trail = evidence.trail.or(Some((seen.tag, seen.at)));
+            } else {
+                let at = seen.at + rules.ripe_after;
+                ripe_at = Some(ripe_at.map_or(at, |other| other.min(at)));
+            }
+        }
+        match ripe_at {
+            _ if evidence.completed.is_some() || evidence.trail.is_some() => Proof::Fresh,
+            Some(at) => Proof::Unripe(at),
+            None => Proof::Nothing,
+        }
+    }
+
+    /// Whether an appearance can prove anything.
+    fn counts(&self, trail: &Trail, seen: &Appearance) -> bool {
+        if seen.kind == TrailTag::Side {
+            return !self.large_runs.contains(&seen.run);
+        }
+        // Leaving a tag proves no more than entering it did.
+        let entered_in_burst = seen.untag
+            && trail.appearances.iter().any(|other| other.tag == seen.tag && !other.untag && other.run != 0);
+        seen.run == 0 && !entered_in_burst
+    }
+
+    /// Forgets what is too old to prove anything.
+    pub fn sweep(&mut self, now: Second, max_age: Seconds) {
+        self.builds.retain(|_, trail| {
+            trail.completed = trail.completed.filter(|&at| now - at <= max_age);
+            trail.appearances.retain(|seen| now - seen.at <= max_age);
+            trail.completed.is_some() || !trail.appearances.is_empty()
+        });
+        if self.builds.is_empty() {
+            self.large_runs.clear();
+        }
+    }
+
+    /// How many builds are on their way.
+    pub fn len(&self) -> usize {
+        self.builds.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.builds.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: TrailRules = TrailRules { max_age: Seconds(1_000), ripe_after: Seconds(61) };
+    const BUILD: BuildKey = BuildKey { instance: Name(1), id: 7 };
+
+    fn seen(kind: TrailTag, untag: bool, at: i64) -> Appearance {
+        Appearance { tag: Name(5), kind, untag, at: Second(at), run: 0 }
+    }
+
+    fn prove(trails: &Trails, now: i64) -> (Proof, Evidence) {
+        let mut evidence = Evidence::default();
+        (trails.prove(BUILD, Second(now), RULES, &mut evidence), evidence)
+    }
+
+    #[test]
+    fn a_completion_proves_until_it_is_too_old() {
+        let mut trails = Trails::default();
+        assert_eq!(prove(&trails, 100).0, Proof::Nothing);
+        trails.complete(BUILD, Second(100));
+        assert_eq!(prove(&trails, 1_100).0, Proof::Fresh);
+        assert_eq!(prove(&trails, 1_101).0, Proof::Nothing);
+    }
+
+    #[test]
+    fn a_candidate_proves_once_no_rule_can_claim_it() {
+        let mut trails = Trails::default();
+        trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
+        assert_eq!(prove(&trails, 160).0, Proof::Unripe(Second(161)));
+        assert_eq!(prove(&trails, 161).0, Proof::Fresh);
+        assert_eq!(prove(&trails, 1_101).0, Proof::Nothing);
+    }
+
+    #[test]
+    fn an_appearance_in_a_burst_proves_nothing_nor_does_leaving_the_tag_again() {
+        let mut trails = Trails::default();
+        trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
+        trails.claim(BUILD, Name(5), false, Second(90), 3);
+        trails.appear(BUILD, seen(TrailTag::Candidate, true, 200));
+        let (proof, evidence) = prove(&trails, 400);
+        assert_eq!((proof, evidence.trail), (Proof::Nothing, None));
+        assert!(evidence.burst_trail.is_some());
+    }
+
+    #[test]
+    fn a_claim_reaches_back_to_its_window_and_no_further() {
+        for (from, proof) in [(100, Proof::Nothing), (101, Proof::Fresh)] {
+            let mut trails = Trails::default();
+            trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
+            trails.claim(BUILD, Name(5), false, Second(from), 3);
+            assert_eq!(prove(&trails, 400).0, proof, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_numbered_side_tag_proves_in_a_burst_too_unless_it_is_as_large_as_a_mass_tag() {
+        let mut trails = Trails::default();
+        trails.appear(BUILD, seen(TrailTag::Side, true, 100));
+        trails.claim(BUILD, Name(5), true, Second(90), 3);
+        assert_eq!(prove(&trails, 101).0, Proof::Fresh);
+        trails.mark_large(3);
+        assert_eq!(prove(&trails, 101).0, Proof::Nothing);
+    }
+
+    #[test]
+    fn a_rebuild_tag_is_named() {
+        let mut trails = Trails::default();
+        trails.appear(BUILD, seen(TrailTag::Rebuild, false, 100));
+        assert_eq!(prove(&trails, 200).1.rebuild, Some(Name(5)));
+    }
+}
