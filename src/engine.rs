@@ -16,9 +16,12 @@ pub mod event;
 pub mod evidence;
 pub mod hold;
 pub mod intake;
+pub mod journal;
 pub mod memory;
 pub mod names;
+pub mod pairs;
 pub mod reorder;
+pub mod save;
 pub mod seen;
 pub mod select;
 pub mod tags;
@@ -40,8 +43,10 @@ use self::decision::{Decision, Detail, HoldId, Reason};
 use self::event::{Queued, TagEvent};
 use self::evidence::Knowledge;
 use self::hold::{HeldEvent, HoldBook, TagKey};
-use self::names::Name;
+use self::journal::Journal;
+use self::names::{Name, Names};
 use self::reorder::Reorder;
+use self::save::Change;
 use self::seen::BuildInTag;
 use self::select::{BadExpression, ListVerdict, PackageList, Select};
 use crate::event::Position;
@@ -87,6 +92,8 @@ pub struct Engine {
     teaching: bool,
     /// The stream is over: only what decides runs on.
     ending: bool,
+    /// What the state has to write down beside what the parts of the engine note themselves.
+    changes: Journal<Change>,
     decisions: Vec<Decision>,
     reports: Vec<RunReport>,
 }
@@ -97,7 +104,17 @@ impl Engine {
     /// # Errors
     /// Where an include or exclude expression cannot be used.
     pub fn new(settings: Settings, partitions: impl IntoIterator<Item = u32>) -> Result<Self, BadExpression> {
-        let mut known = Knowledge::new(&settings);
+        let names = Names::new(settings.bounds.names);
+        Self::with_names(settings, partitions, names)
+    }
+
+    /// The same, with names numbered before.
+    fn with_names(
+        settings: Settings,
+        partitions: impl IntoIterator<Item = u32>,
+        names: Names,
+    ) -> Result<Self, BadExpression> {
+        let mut known = Knowledge::new(&settings, names);
         let instances: Vec<_> =
             settings.route.instances.iter().map(|text| known.names.intern(text)).collect();
         let gating = settings.burst.gating_users.iter().map(|user| known.names.intern(user)).collect();
@@ -124,6 +141,7 @@ impl Engine {
             next_sweep: Second::MIN,
             teaching: false,
             ending: false,
+            changes: Journal::default(),
             decisions: Vec::new(),
             reports: Vec::new(),
         })
@@ -164,6 +182,7 @@ impl Engine {
     /// is eligible now.
     pub fn offer_packages(&mut self, list: Arc<PackageList>) -> ListVerdict {
         let verdict = self.select.offer(list);
+        self.changes.note(|| Change::Lists);
         if verdict == ListVerdict::Applied {
             self.judge_ignored_again();
         }
@@ -173,6 +192,7 @@ impl Engine {
     /// An operator accepts the package list that waits. Gives whether one did.
     pub fn accept_packages(&mut self) -> bool {
         let accepted = self.select.accept();
+        self.changes.note(|| Change::Lists);
         if accepted {
             self.judge_ignored_again();
         }
@@ -328,11 +348,13 @@ impl Engine {
     fn judge_ignored_again(&mut self) {
         let since = self.now - self.settings.dedupe.ignored;
         let ignored = std::mem::take(&mut self.ignored);
+        self.changes.note(|| Change::IgnoredAgain);
         for (at, event) in ignored {
             if at < since {
                 continue;
             }
             if !self.select.is_eligible(&event.name) {
+                self.changes.note(|| Change::Ignored(at, Box::new(event.clone())));
                 self.ignored.push_back((at, event));
                 continue;
             }
@@ -348,7 +370,14 @@ impl Engine {
     }
 
     /// Puts an event into the hold of its key and of a kind.
-    fn hold(&mut self, index: usize, kind: hold::HoldKind, in_burst: bool, reason: Reason, mut detail: Detail) {
+    fn hold(
+        &mut self,
+        index: usize,
+        kind: hold::HoldKind,
+        in_burst: bool,
+        reason: Reason,
+        mut detail: Detail,
+    ) {
         let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
         let id = self.holds.open_or_join(key, kind, self.now);
         let (event, evidence) = (detail.event.clone(), detail.evidence.clone());

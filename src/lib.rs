@@ -6,3 +6,4 @@ pub mod event;
 
 pub mod engine;
 pub mod settings;
+pub mod state;

@@ -159,6 +159,7 @@ pub struct Burst {
     pending: VecDeque<Pending>,
     due: usize,
     /// Past their hold-back, but their evidence is not old enough yet.
+    #[serde(with = "super::pairs")]
     ripening: BTreeMap<(Second, Position), (TagEvent, MemberOf)>,
     run: Option<Run>,
     memory: Memory,

@@ -67,10 +67,12 @@ impl Counter {
         if self.run.is_some_and(|run| run.held_at + settings.quiet <= now) {
             self.run = None;
         }
-        let fired = self.windows.count(&settings.other_rules, event.build, now, event.happened);
-        if event.trail {
+        let fired = if event.trail {
             self.unclaimed.push_back((now, event.build));
-        }
+            self.windows.count(&settings.other_rules, event.build, now, event.happened)
+        } else {
+            self.windows.count_turn(&settings.other_rules, event.build, now)
+        };
         let Some(fired) = fired else {
             self.forget(settings, now);
             return None;

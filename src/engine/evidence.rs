@@ -2,9 +2,10 @@
 
 use super::decision::Evidence;
 use super::event::TagEvent;
+use super::journal::Fact;
 use super::memory::Class;
 use super::names::Names;
-use super::seen::{BuildInTag, Seen};
+use super::seen::{BuildInTag, Seen, SeenFact};
 use super::tags::Tags;
 use super::trail::{Proof, TrailRules, Trails};
 use crate::settings::Settings;
@@ -52,9 +53,8 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    /// Knows nothing yet.
-    pub fn new(settings: &Settings) -> Self {
-        let mut names = Names::new(settings.bounds.names);
+    /// Knows nothing yet but names.
+    pub fn new(settings: &Settings, mut names: Names) -> Self {
         let tags = Tags::new(settings, &mut names);
         // The longest rule of an evidence tag tells when an appearance there can no longer be claimed.
         let longest = settings.burst.other_rules.iter().map(|rule| rule.within).max().unwrap_or_default();
@@ -98,10 +98,47 @@ impl Knowledge {
             .min_by_key(|(_, first)| *first)
     }
 
+    /// Begins to keep the facts for the state.
+    pub fn start_journal(&mut self) {
+        self.seen.journal.start();
+        self.trails.journal.start();
+    }
+
+    /// The facts since this was last called. Those of builds in tags stand before those of builds on their way: they do
+    /// not depend on each other.
+    pub fn take_facts(&mut self) -> Vec<Fact> {
+        let seen = self.seen.journal.take().into_iter().map(Fact::Seen);
+        seen.chain(self.trails.journal.take().into_iter().map(Fact::Trail)).collect()
+    }
+
+    /// The facts that rebuild all that is remembered now.
+    pub fn all_facts(&self) -> Vec<Fact> {
+        let seen = self.seen.facts().into_iter().map(Fact::Seen);
+        seen.chain(self.trails.facts().into_iter().map(Fact::Trail)).collect()
+    }
+
+    /// Applies a fact that was written down before.
+    pub fn replay(&mut self, fact: Fact) {
+        match fact {
+            Fact::Seen(SeenFact::Swept(at)) => self.sweep_seen(at),
+            Fact::Seen(fact) => {
+                if let SeenFact::Known(key, _) = fact {
+                    self.tags.add_to_family(key.tag());
+                }
+                self.seen.replay(fact);
+            }
+            Fact::Trail(fact) => self.trails.replay(fact),
+        }
+    }
+
     /// Forgets what is too old to matter.
     pub fn sweep(&mut self, now: Second) {
-        let Self { seen, tags, names, known_age, id_age, rules, .. } = self;
+        self.sweep_seen(now);
+        self.trails.sweep(now, self.rules.max_age);
+    }
+
+    fn sweep_seen(&mut self, now: Second) {
+        let Self { seen, tags, names, known_age, id_age, .. } = self;
         seen.sweep(now, *id_age, |tag| if tags.role(tag, names).family { *known_age } else { *id_age });
-        self.trails.sweep(now, rules.max_age);
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Evidence, HoldId, Reason};
 use super::event::TagEvent;
+use super::journal::Journal;
 use super::names::Name;
 use crate::event::Position;
 use crate::time::Second;
@@ -74,6 +75,7 @@ pub struct Hold {
     /// The stated rule has been carried out.
     pub ruled: bool,
     /// What is held, in the order of turns.
+    #[serde(with = "super::pairs")]
     pub members: BTreeMap<(Second, Position), HeldEvent>,
 }
 
@@ -139,12 +141,27 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     pattern.get(p..).unwrap_or_default().iter().all(|&byte| byte == b'*')
 }
 
+/// How the holds change, for the state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HoldChange {
+    /// A hold was opened, or its version or mark changed.
+    Header(HoldId),
+    /// An event was put into a hold.
+    Put(HoldId, Box<HeldEvent>),
+    /// The event at a place was taken out of a hold.
+    Took(HoldId, Position),
+    /// A hold was closed.
+    Closed(HoldId),
+}
+
 /// All holds of an engine.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct HoldBook {
     holds: BTreeMap<HoldId, Hold>,
-    next: u32,
+    opened: u32,
     held: usize,
+    /// How the holds change.
+    pub journal: Journal<HoldChange>,
 }
 
 impl HoldBook {
@@ -153,8 +170,9 @@ impl HoldBook {
         if let Some(id) = self.find(key, kind) {
             return id;
         }
-        self.next += 1;
-        let id = HoldId(self.next);
+        self.opened += 1;
+        let id = HoldId(self.opened);
+        self.journal.note(|| HoldChange::Header(id));
         let members = BTreeMap::new();
         self.holds.insert(id, Hold { id, key, kind, opened_at: now, version: 0, ruled: false, members });
         id
@@ -169,6 +187,7 @@ impl HoldBook {
     pub fn put(&mut self, id: HoldId, held: HeldEvent) {
         if let Some(hold) = self.holds.get_mut(&id) {
             hold.version += 1;
+            self.journal.note(|| HoldChange::Put(id, Box::new(held.clone())));
             let at = (held.event.effective, held.event.position);
             self.held += usize::from(hold.members.insert(at, held).is_none());
         }
@@ -182,6 +201,9 @@ impl HoldBook {
         let taken: Vec<_> = places.iter().filter_map(|place| hold.members.remove(place)).collect();
         self.held -= taken.len();
         hold.version += u32::from(!taken.is_empty());
+        for held in &taken {
+            self.journal.note(|| HoldChange::Took(id, held.event.position));
+        }
         taken
     }
 
@@ -190,6 +212,7 @@ impl HoldBook {
         let empty = self.holds.get(&id).is_some_and(|hold| hold.members.is_empty());
         if empty {
             self.holds.remove(&id);
+            self.journal.note(|| HoldChange::Closed(id));
         }
         empty
     }
@@ -198,6 +221,7 @@ impl HoldBook {
     pub fn mark_ruled(&mut self, id: HoldId) {
         if let Some(hold) = self.holds.get_mut(&id) {
             hold.ruled = true;
+            self.journal.note(|| HoldChange::Header(id));
         }
     }
 
@@ -218,7 +242,14 @@ impl HoldBook {
 
     /// How many holds were ever opened.
     pub fn opened(&self) -> u32 {
-        self.next
+        self.opened
+    }
+
+    /// Puts holds back that were written down, `opened` of which there ever were.
+    pub fn restore(&mut self, holds: impl IntoIterator<Item = Hold>, opened: u32) {
+        self.holds = holds.into_iter().map(|hold| (hold.id, hold)).collect();
+        self.held = self.holds.values().map(|hold| hold.members.len()).sum();
+        self.opened = opened;
     }
 }
 

@@ -95,7 +95,9 @@ mod tests {
             events in prop::collection::vec((0i64..9, 0u64..1_000), 0..60), watermark in 0i64..10,
         ) {
             let mut queue = Reorder::default();
-            events.iter().for_each(|event| queue.push(*event));
+            for event in &events {
+                queue.push(*event);
+            }
             let mut expected: Vec<_> = events.iter().filter(|event| event.0 < watermark).copied().collect();
             expected.sort_by_key(|event| (event.effective(), event.position()));
             let mut got = Vec::new();

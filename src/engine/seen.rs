@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::decision::{BuildKey, Reason};
+use super::journal::Journal;
 use super::names::Name;
 use crate::event::MessageId;
 use crate::time::{Second, Seconds};
@@ -87,8 +88,32 @@ pub enum SeenFact {
     Tagged(BuildInTag, Second, u64),
     /// A build was untagged.
     Untagged(BuildInTag, Second, u64),
+    /// A build was in a tag at a time, as an import says.
+    Known(BuildInTag, Second),
+    /// A build may be tagged anew, since it is not in the tag any more.
+    Revoked(BuildInTag),
     /// A build was submitted.
     Submitted(BuildKey),
+    /// What was too old then was forgotten.
+    Swept(Second),
+    /// All that is remembered of a build in a tag, but for its messages.
+    Entry(BuildInTag, Entry),
+    /// A message about a build in a tag, that untagged it or tagged it again, when, and its fingerprint.
+    Message(BuildInTag, bool, Second, u64),
+}
+
+impl SeenFact {
+    /// Where it stands in a snapshot.
+    fn order(&self) -> (u8, Option<BuildInTag>, Option<BuildKey>) {
+        match *self {
+            Self::Entry(key, _) => (0, Some(key), None),
+            Self::Message(key, untag, ..) => (1 + u8::from(untag), Some(key), None),
+            Self::Submitted(build) => (3, None, Some(build)),
+            Self::Tagged(..) | Self::Untagged(..) | Self::Known(..) | Self::Revoked(_) | Self::Swept(_) => {
+                (4, None, None)
+            }
+        }
+    }
 }
 
 /// The memory of builds in tags.
@@ -100,6 +125,8 @@ pub struct Seen {
     /// Messages that untagged it.
     untagged: HashMap<BuildInTag, Ids, foldhash::fast::RandomState>,
     submitted: HashSet<BuildKey, foldhash::fast::RandomState>,
+    /// How this memory grows, for the state.
+    pub journal: Journal<SeenFact>,
 }
 
 type Ids = SmallVec<[(Fingerprint, Short); 1]>;
@@ -115,6 +142,7 @@ impl Seen {
     ) -> Result<First, Reason> {
         let print = fingerprint(id);
         let Some(entry) = self.entries.get(&key) else {
+            self.journal.note(|| SeenFact::Tagged(key, at, print));
             self.entries.insert(key, Entry { first: Short::new(at), revoked: false, id: print });
             return Ok(First::Yes);
         };
@@ -129,6 +157,7 @@ impl Seen {
         if !entry.revoked {
             return Err(Reason::BuildInTag);
         }
+        self.journal.note(|| SeenFact::Tagged(key, at, print));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.revoked = false;
         }
@@ -151,6 +180,7 @@ impl Seen {
             return Err(Reason::MessageSeen);
         }
         remember(ids, print, at);
+        self.journal.note(|| SeenFact::Untagged(key, at, print));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.revoked = true;
         }
@@ -159,6 +189,7 @@ impl Seen {
 
     /// Lets the next tag message of a build count again, since it is not in the tag any more.
     pub fn revoke(&mut self, key: BuildInTag) {
+        self.journal.note(|| SeenFact::Revoked(key));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.revoked = true;
         }
@@ -166,6 +197,7 @@ impl Seen {
 
     /// Takes note of a build that was in a tag at a time; an earlier time than the known one replaces it.
     pub fn know(&mut self, key: BuildInTag, at: Second) {
+        self.journal.note(|| SeenFact::Known(key, at));
         let entry = self.entries.entry(key).or_insert(Entry { first: Short::new(at), revoked: false, id: 0 });
         entry.first = entry.first.min(Short::new(at));
     }
@@ -178,6 +210,7 @@ impl Seen {
 
     /// Takes note that a build was submitted: for ever.
     pub fn submit(&mut self, build: BuildKey) {
+        self.journal.note(|| SeenFact::Submitted(build));
         self.submitted.insert(build);
     }
 
@@ -188,13 +221,14 @@ impl Seen {
 
     /// Forgets what is too old to matter: `keep` says how old an entry of a tag may become.
     pub fn sweep(&mut self, now: Second, id_age: Seconds, mut keep: impl FnMut(Name) -> Seconds) {
+        self.journal.note(|| SeenFact::Swept(now));
         self.entries.retain(|key, entry| now - entry.first() <= keep(key.tag));
         for ids in [&mut self.tagged_again, &mut self.untagged] {
             ids.retain(|_, ids| ids.iter().any(|(_, when)| now - when.second() <= id_age));
         }
     }
 
-    /// Applies a fact that was written down before.
+    /// Applies a fact that was written down before; a sweep is the owner's to repeat.
     pub fn replay(&mut self, fact: SeenFact) {
         match fact {
             SeenFact::Tagged(key, at, print) => match self.entries.get_mut(&key) {
@@ -210,8 +244,34 @@ impl Seen {
                 remember(self.untagged.entry(key).or_default(), print, at);
                 self.revoke(key);
             }
+            SeenFact::Known(key, at) => self.know(key, at),
+            SeenFact::Revoked(key) => self.revoke(key),
             SeenFact::Submitted(build) => self.submit(build),
+            SeenFact::Swept(_) => {}
+            SeenFact::Entry(key, entry) => {
+                self.entries.insert(key, entry);
+            }
+            SeenFact::Message(key, untag, at, print) => {
+                let messages = if untag { &mut self.untagged } else { &mut self.tagged_again };
+                remember(messages.entry(key).or_default(), print, at);
+            }
         }
+    }
+
+    /// The facts that rebuild this memory as it is, in an order that does not depend on its history.
+    pub fn facts(&self) -> Vec<SeenFact> {
+        let mut facts = Vec::with_capacity(self.entries.len() + self.untagged.len() + self.submitted.len());
+        facts.extend(self.entries.iter().map(|(key, entry)| SeenFact::Entry(*key, *entry)));
+        for (messages, untag) in [(&self.tagged_again, false), (&self.untagged, true)] {
+            for (&key, ids) in messages {
+                facts
+                    .extend(ids.iter().map(|(print, at)| SeenFact::Message(key, untag, at.second(), *print)));
+            }
+        }
+        facts.extend(self.submitted.iter().copied().map(SeenFact::Submitted));
+        // Stable: the messages of one build stay in their order.
+        facts.sort_by_key(SeenFact::order);
+        facts
     }
 
     /// How many builds in tags are remembered.
@@ -343,8 +403,17 @@ mod tests {
             SeenFact::Submitted(key(1).build()),
         ];
         let mut seen = Seen::default();
-        facts.into_iter().for_each(|fact| seen.replay(fact));
-        assert!(seen.is_submitted(key(1).build()));
-        assert_eq!(seen.tag(key(1), &id("x"), Second(T + 3), AGE), Err(Reason::BuildInTag));
+        for fact in facts {
+            seen.replay(fact);
+        }
+        let mut again = Seen::default();
+        for fact in seen.facts() {
+            again.replay(fact);
+        }
+        for mut seen in [seen, again] {
+            assert!(seen.is_submitted(key(1).build()));
+            assert_eq!(seen.tag(key(1), &id("x"), Second(T + 3), AGE), Err(Reason::BuildInTag));
+            assert_eq!(seen.first(key(1), Second(T), AGE), Some(Second(T)));
+        }
     }
 }

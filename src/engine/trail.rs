@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::decision::{BuildKey, Evidence};
+use super::journal::Journal;
 use super::names::Name;
 use super::tags::TrailTag;
 use crate::time::{Second, Seconds};
@@ -54,6 +55,23 @@ pub struct Trails {
     builds: HashMap<BuildKey, Trail, foldhash::fast::RandomState>,
     /// Runs of side tags that grew to the size of a mass-tag: no update is as large.
     large_runs: HashSet<u32, foldhash::fast::RandomState>,
+    /// How this memory grows, for the state.
+    pub journal: Journal<TrailFact>,
+}
+
+/// How the memory of builds on their way grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TrailFact {
+    /// A build was completed.
+    Completed(BuildKey, Second),
+    /// A build appeared in a tag.
+    Appeared(BuildKey, Appearance),
+    /// A run claimed what appeared in a tag from a time on: build, tag, whether it left, from, run.
+    Claimed(BuildKey, Name, bool, Second, u32),
+    /// A run grew to the size of a mass-tag.
+    Large(u32),
+    /// What was too old then, at that age, was forgotten.
+    Swept(Second, Seconds),
 }
 
 /// How appearances are judged.
@@ -68,12 +86,14 @@ pub struct TrailRules {
 impl Trails {
     /// A build was seen to complete.
     pub fn complete(&mut self, build: BuildKey, at: Second) {
+        self.journal.note(|| TrailFact::Completed(build, at));
         let trail = self.builds.entry(build).or_default();
         trail.completed = trail.completed.max(Some(at));
     }
 
     /// A build was seen in a tag of the trail, or to leave it.
     pub fn appear(&mut self, build: BuildKey, appearance: Appearance) {
+        self.journal.note(|| TrailFact::Appeared(build, appearance));
         let trail = self.builds.entry(build).or_default();
         if trail.appearances.len() < APPEARANCES_MAX {
             trail.appearances.push(appearance);
@@ -83,6 +103,7 @@ impl Trails {
     /// A run of the tag claimed all that was seen of a build there from `from` on.
     pub fn claim(&mut self, build: BuildKey, tag: Name, untag: bool, from: Second, run: u32) {
         let Some(trail) = self.builds.get_mut(&build) else { return };
+        self.journal.note(|| TrailFact::Claimed(build, tag, untag, from, run));
         for seen in &mut trail.appearances {
             if seen.tag == tag && seen.untag == untag && seen.at >= from && seen.run == 0 {
                 seen.run = run;
@@ -92,7 +113,35 @@ impl Trails {
 
     /// A run grew to the size of a mass-tag.
     pub fn mark_large(&mut self, run: u32) {
-        self.large_runs.insert(run);
+        if self.large_runs.insert(run) {
+            self.journal.note(|| TrailFact::Large(run));
+        }
+    }
+
+    /// Applies a fact that was written down before.
+    pub fn replay(&mut self, fact: TrailFact) {
+        match fact {
+            TrailFact::Completed(build, at) => self.complete(build, at),
+            TrailFact::Appeared(build, appearance) => self.appear(build, appearance),
+            TrailFact::Claimed(build, tag, untag, from, run) => self.claim(build, tag, untag, from, run),
+            TrailFact::Large(run) => self.mark_large(run),
+            TrailFact::Swept(at, age) => self.sweep(at, age),
+        }
+    }
+
+    /// The facts that rebuild this memory as it is, by build.
+    pub fn facts(&self) -> Vec<TrailFact> {
+        let mut builds: Vec<_> = self.builds.iter().collect();
+        builds.sort_unstable_by_key(|(build, _)| **build);
+        let mut facts = Vec::with_capacity(builds.len() * 2);
+        for (&build, trail) in builds {
+            facts.extend(trail.completed.map(|at| TrailFact::Completed(build, at)));
+            facts.extend(trail.appearances.iter().map(|seen| TrailFact::Appeared(build, *seen)));
+        }
+        let mut large: Vec<_> = self.large_runs.iter().copied().collect();
+        large.sort_unstable();
+        facts.extend(large.into_iter().map(TrailFact::Large));
+        facts
     }
 
     /// What is seen of a build at `now`; the terms are written into `evidence`.
@@ -134,6 +183,7 @@ impl Trails {
 
     /// Forgets what is too old to prove anything.
     pub fn sweep(&mut self, now: Second, max_age: Seconds) {
+        self.journal.note(|| TrailFact::Swept(now, max_age));
         self.builds.retain(|_, trail| {
             trail.completed = trail.completed.filter(|&at| now - at <= max_age);
             trail.appearances.retain(|seen| now - seen.at <= max_age);

@@ -5,6 +5,7 @@ use super::SWEEP_EVERY;
 use super::counter::{Counted, CounterKey};
 use super::decision::{Decision, Detail, Evidence, Reason};
 use super::event::{Queued, TagEvent, Tagged, What};
+use super::save::Change;
 use super::seen::{BuildInTag, First};
 use super::tags::Role;
 use super::trail::Appearance;
@@ -108,7 +109,9 @@ impl Engine {
         let detail = Detail { event: event.clone(), evidence: Evidence::default(), run: None, hold: None };
         self.decide_event(reason, None, detail);
         if reason == Reason::NotEligible && self.select.lists().0.is_some() {
-            self.ignored.push_back((self.now, event.clone()));
+            let now = self.now;
+            self.changes.note(|| Change::Ignored(now, Box::new(event.clone())));
+            self.ignored.push_back((now, event.clone()));
             let since = self.now - self.settings.dedupe.ignored;
             while self.ignored.len() > self.settings.bounds.waiting as usize
                 || self.ignored.front().is_some_and(|(at, _)| *at < since)
@@ -151,6 +154,7 @@ impl Engine {
             happened: event.happened,
             trail: role.trail.is_some(),
         };
+        self.changes.note(|| Change::Counter(key));
         let counter = self.counters.entry(key).or_default();
         counter.count(&self.rules.settings, key, one, &mut self.known.trails, &mut self.runs);
     }
@@ -185,7 +189,14 @@ impl Engine {
         let now = self.now;
         if self.next_sweep > Second::MIN {
             self.known.sweep(now);
-            self.counters.retain(|_, counter| !counter.is_idle(now));
+            let Self { counters, changes, .. } = self;
+            counters.retain(|key, counter| {
+                let idle = counter.is_idle(now);
+                if idle {
+                    changes.note(|| Change::Counter(*key));
+                }
+                !idle
+            });
         }
         self.next_sweep = now + SWEEP_EVERY;
     }

@@ -6,6 +6,7 @@ use super::decision::{Detail, Evidence, HoldId, Outcome, Reason};
 use super::event::TagEvent;
 use super::evidence::Standing;
 use super::hold::{HeldEvent, HoldKind};
+use super::save::Change;
 use crate::settings::HoldAction;
 use crate::time::Second;
 
@@ -59,7 +60,12 @@ impl Engine {
 
     /// What becomes of an event, from what its build is and what it is a member of.
     fn verdict(
-        &self, index: usize, standing: Standing, evidence: &Evidence, kind: Option<HoldKind>, event: &TagEvent,
+        &self,
+        index: usize,
+        standing: Standing,
+        evidence: &Evidence,
+        kind: Option<HoldKind>,
+        event: &TagEvent,
     ) -> Verdict {
         if self.known.seen.is_submitted(event.build) {
             return Verdict::Final(Reason::AlreadySubmitted);
@@ -102,6 +108,7 @@ impl Engine {
     /// Hands an event on to the governor and the sink.
     fn admit(&mut self, event: &TagEvent) {
         self.known.seen.submit(event.build);
+        self.changes.note(|| Change::Admitted(Box::new(event.clone())));
         let tagged = (event.effective, event.position);
         let newest = self.newest_admitted.entry(event.name.clone()).or_insert(tagged);
         *newest = tagged.max(*newest);

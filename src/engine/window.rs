@@ -83,20 +83,24 @@ impl Windows {
         effective: Second,
         happened: Second,
     ) -> Option<Fired> {
+        let by_turn = self.count_turn(rules, build, effective);
+        self.remember(build, effective, happened);
+        let by_truth = (happened < effective).then(|| self.held_at(rules, happened)).flatten();
+        by_turn.into_iter().chain(by_truth).min_by_key(|fired| fired.from)
+    }
+
+    /// The same by its turn alone: for a key of which nobody asks when late events happened.
+    pub fn count_turn(&mut self, rules: &[Rule], build: BuildKey, effective: Second) -> Option<Fired> {
         self.slide(rules, effective);
         self.add(rules, build, effective);
-        self.remember(build, effective, happened);
-        let by_turn =
-            rules.iter().zip(&self.counts).filter(|(rule, count)| count.distinct >= rule.count).map(
-                |(rule, count)| Fired {
-                    rule: *rule,
-                    count: count.distinct,
-                    from: self.first_of(rule, count, effective),
-                    by_truth: false,
-                },
-            );
-        let by_truth = (happened < effective).then(|| self.held_at(rules, happened)).flatten();
-        by_turn.chain(by_truth).min_by_key(|fired| fired.from)
+        let holds = rules.iter().zip(&self.counts).filter(|(rule, count)| count.distinct >= rule.count);
+        let fired = holds.map(|(rule, count)| Fired {
+            rule: *rule,
+            count: count.distinct,
+            from: self.first_of(rule, count, effective),
+            by_truth: false,
+        });
+        fired.min_by_key(|fired| fired.from)
     }
 
     /// The builds that happened from a second on, as far as is remembered.

@@ -1,0 +1,214 @@
+//! What the state keeps of an engine: a small machine that is written whole, and changes that are appended.
+//!
+//! An engine that was restored decides exactly as one that never stopped.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::account::Account;
+use super::burst::Burst;
+use super::clock::PartitionClock;
+use super::counter::{Counter, CounterKey};
+use super::event::{Queued, TagEvent};
+use super::hold::{Hold, HoldChange};
+use super::journal::Fact;
+use super::names::Names;
+use super::select::{BadExpression, PackageList};
+use crate::event::Position;
+use crate::settings::Settings;
+use crate::time::Second;
+
+/// Something the state has to write down.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// An event was admitted.
+    Admitted(Box<TagEvent>),
+    /// An event was ignored for its package, at that time.
+    Ignored(Second, Box<TagEvent>),
+    /// All ignored events were judged again; those that still are ignored follow.
+    IgnoredAgain,
+    /// The counter of a tag changed, or was forgotten.
+    Counter(CounterKey),
+    /// A package list was taken, put aside or accepted.
+    Lists,
+}
+
+/// The part of an engine that is small and changes with every record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Machine {
+    trigger: String,
+    clocks: BTreeMap<u32, PartitionClock>,
+    undated: BTreeMap<u32, Vec<Queued>>,
+    queue: Vec<Queued>,
+    triggers: Vec<Burst>,
+    account: Account,
+    runs: u32,
+    holds_opened: u32,
+    now: Second,
+    next_sweep: Second,
+}
+
+/// The package list in force and the one that waits for an operator.
+pub type Lists = (Option<Arc<PackageList>>, Option<Arc<PackageList>>);
+
+/// What changed since the state was last written.
+#[derive(Debug)]
+pub struct Changes {
+    /// Number of the first new name, and the new names.
+    pub names: (usize, Vec<String>),
+    /// How the memory grew.
+    pub facts: Vec<Fact>,
+    /// How the holds changed.
+    pub holds: Vec<HoldChange>,
+    /// Counters as they are now; `None` for one that was forgotten.
+    pub counters: Vec<(CounterKey, Option<Counter>)>,
+    /// Admitted events.
+    pub admitted: Vec<TagEvent>,
+    /// Whether the ignored events stand here anew, and ignored events to add.
+    pub ignored: (bool, Vec<(Second, TagEvent)>),
+    /// The package lists, if they changed.
+    pub lists: Option<Lists>,
+}
+
+/// All that an engine is restored from.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// The machine; `None` for a state that was never written.
+    pub machine: Option<Machine>,
+    /// Names, from number 1 on.
+    pub names: Vec<String>,
+    /// Open holds with their members.
+    pub holds: Vec<Hold>,
+    /// Counters.
+    pub counters: Vec<(CounterKey, Counter)>,
+    /// The newest admitted event of each package.
+    pub newest_admitted: Vec<(String, Second, Position)>,
+    /// Ignored events, oldest first.
+    pub ignored: VecDeque<(Second, TagEvent)>,
+    /// Package lists.
+    pub lists: Lists,
+}
+
+/// Why a state cannot be continued with a pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// An expression of the pipeline cannot be used.
+    #[error(transparent)]
+    Expression(#[from] BadExpression),
+    /// Another tag was followed.
+    #[error(
+        "this state follows the tag {stored}, the pipeline follows {wanted}: a state belongs to one trigger tag; give another \
+         file with --state, or follow {stored}"
+    )]
+    OtherTrigger {
+        /// The tag of the state.
+        stored: String,
+        /// The tag of the pipeline.
+        wanted: String,
+    },
+}
+
+impl Engine {
+    /// An engine that goes on where another stopped. The facts of its memory are then given to [`Engine::replay_fact`],
+    /// in their order, and [`Engine::start_journal`] ends the restoring.
+    ///
+    /// # Errors
+    /// Where the state follows another tag, or an expression cannot be used.
+    pub fn restore(
+        settings: Settings,
+        partitions: impl IntoIterator<Item = u32>,
+        saved: Saved,
+    ) -> Result<Self, RestoreError> {
+        let mut names = Names::new(settings.bounds.names);
+        for text in &saved.names {
+            names.intern(text);
+        }
+        let mut engine = Self::with_names(settings, partitions, names)?;
+        let Some(machine) = saved.machine else { return Ok(engine) };
+        let wanted = &engine.settings.trigger.tag;
+        if machine.trigger != *wanted {
+            return Err(RestoreError::OtherTrigger { stored: machine.trigger, wanted: wanted.clone() });
+        }
+        engine.clocks.extend(machine.clocks);
+        engine.undated = machine.undated;
+        for event in machine.queue {
+            engine.queue.push(event);
+        }
+        engine.triggers = machine.triggers;
+        engine.account = machine.account;
+        engine.runs = machine.runs;
+        engine.now = machine.now;
+        engine.next_sweep = machine.next_sweep;
+        engine.holds.restore(saved.holds, machine.holds_opened);
+        engine.counters.extend(saved.counters);
+        let newest = saved.newest_admitted.into_iter();
+        engine
+            .newest_admitted
+            .extend(newest.map(|(name, at, position)| (name.into_boxed_str(), (at, position))));
+        engine.ignored = saved.ignored;
+        engine.select.restore_lists(saved.lists.0, saved.lists.1);
+        Ok(engine)
+    }
+
+    /// Applies a fact of the memory that was written down.
+    pub fn replay_fact(&mut self, fact: Fact) {
+        self.known.replay(fact);
+    }
+
+    /// Begins to note what the state has to write down.
+    pub fn start_journal(&mut self) {
+        self.changes.start();
+        self.holds.journal.start();
+        self.known.start_journal();
+    }
+
+    /// The machine as it is now.
+    pub fn machine(&self) -> Machine {
+        Machine {
+            trigger: self.settings.trigger.tag.clone(),
+            clocks: self.clocks.clone(),
+            undated: self.undated.clone(),
+            queue: self.queue.iter().cloned().collect(),
+            triggers: self.triggers.clone(),
+            account: self.account.clone(),
+            runs: self.runs,
+            holds_opened: self.holds.opened(),
+            now: self.now,
+            next_sweep: self.next_sweep,
+        }
+    }
+
+    /// What changed since this was last called; `names_written` names were written before.
+    pub fn take_changes(&mut self, names_written: usize) -> Changes {
+        let mut changes = Changes {
+            names: (names_written.max(1), Vec::new()),
+            facts: self.known.take_facts(),
+            holds: self.holds.journal.take(),
+            counters: Vec::new(),
+            admitted: Vec::new(),
+            ignored: (false, Vec::new()),
+            lists: None,
+        };
+        changes.names.1 =
+            self.known.names.texts_from(names_written).iter().map(ToString::to_string).collect();
+        let mut counters = BTreeSet::new();
+        for change in self.changes.take() {
+            match change {
+                Change::Admitted(event) => changes.admitted.push(*event),
+                Change::Ignored(at, event) => changes.ignored.1.push((at, *event)),
+                Change::IgnoredAgain => changes.ignored = (true, Vec::new()),
+                Change::Counter(key) => drop(counters.insert(key)),
+                Change::Lists => {
+                    let (list, proposed) = self.select.lists();
+                    changes.lists = Some((list.cloned(), proposed.cloned()));
+                }
+            }
+        }
+        let now = |key| (key, self.counters.get(&key).cloned());
+        changes.counters = counters.into_iter().map(now).collect();
+        changes
+    }
+}

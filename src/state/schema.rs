@@ -1,0 +1,69 @@
+//! The schema of the state file, by version. `docs/state.md` tells what each table is for.
+
+use rusqlite::Connection;
+
+use super::StateError;
+
+/// Marks a file as a state of Tidegate: "TIDE" in ASCII.
+pub(super) const APPLICATION_ID: i64 = 0x5449_4445;
+
+/// The statements that lead from each version to the next; the first makes version 1 of an empty file.
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE source (
+    name TEXT PRIMARY KEY, head TEXT NOT NULL, first_line INTEGER NOT NULL, lines INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE machine (id INTEGER PRIMARY KEY CHECK (id = 1), data TEXT NOT NULL) STRICT;
+CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+CREATE TABLE fact (id INTEGER PRIMARY KEY, facts INTEGER NOT NULL, snapshot INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE counter (
+    instance INTEGER NOT NULL, tag INTEGER NOT NULL, untag INTEGER NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (instance, tag, untag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hold (
+    id INTEGER PRIMARY KEY, instance TEXT NOT NULL, tag TEXT NOT NULL, kind TEXT NOT NULL, opened_at TEXT NOT NULL,
+    version INTEGER NOT NULL, ruled INTEGER NOT NULL, data TEXT NOT NULL
+) STRICT;
+CREATE TABLE held (
+    hold INTEGER NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, build_id INTEGER NOT NULL,
+    nvr TEXT NOT NULL, reason TEXT NOT NULL, held_at TEXT NOT NULL, data TEXT NOT NULL,
+    PRIMARY KEY (hold, partition, offset)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE submission (
+    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, offset INTEGER NOT NULL, build_id INTEGER NOT NULL,
+    package TEXT NOT NULL, nvr TEXT NOT NULL, tag TEXT NOT NULL, tagged_at INTEGER NOT NULL, state TEXT NOT NULL
+) STRICT;
+CREATE TABLE ignored (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, data TEXT NOT NULL) STRICT;
+CREATE TABLE package_list (slot TEXT PRIMARY KEY, version TEXT NOT NULL, names TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE decision (
+    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, offset INTEGER NOT NULL, message_id TEXT, build_id INTEGER,
+    nvr TEXT, tag TEXT, outcome TEXT NOT NULL, reason TEXT NOT NULL, hold INTEGER, event_time TEXT, decided_at TEXT,
+    pipeline TEXT NOT NULL, why TEXT
+) STRICT;
+CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY, partition INTEGER NOT NULL, offset INTEGER NOT NULL, code TEXT NOT NULL,
+    explanation TEXT NOT NULL, bytes BLOB NOT NULL
+) STRICT;
+";
+
+/// Brings a file to the newest version, step by step, each in a transaction of its own.
+pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StateError> {
+    for (version, statements) in (1i64..).zip(migrations) {
+        if version <= version_of(db)? {
+            continue;
+        }
+        let step = db.transaction()?;
+        step.execute_batch(statements)?;
+        step.pragma_update(None, "user_version", version)?;
+        step.pragma_update(None, "application_id", APPLICATION_ID)?;
+        step.commit()?;
+    }
+    Ok(())
+}
+
+/// The version of a file; 0 for an empty one.
+pub(super) fn version_of(db: &Connection) -> Result<i64, StateError> {
+    Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}

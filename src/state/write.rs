@@ -1,0 +1,296 @@
+//! Writes one batch in one transaction.
+
+use rusqlite::{Transaction, params};
+
+use super::{DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_MAX, State, StateError};
+use crate::engine::Engine;
+use crate::engine::decision::{Decision, Detail};
+use crate::engine::event::TagEvent;
+use crate::engine::hold::HoldChange;
+use crate::engine::journal::Fact;
+use crate::engine::save::{Changes, Lists};
+use crate::event::{MessageId, Position};
+use crate::time::Second;
+
+/// Facts are gathered into a snapshot when more than this was appended, and more than the last snapshot held.
+const SNAPSHOT_AFTER_BYTES: u64 = 32 << 20;
+/// Facts of one row of a snapshot.
+const SNAPSHOT_ROW_FACTS: usize = 50_000;
+
+/// What is written beside the engine's own changes.
+#[derive(Debug, Default)]
+pub struct Batch<'a> {
+    /// Decisions since the last batch.
+    pub decisions: &'a [Decision],
+    /// Records since the last batch that cannot be read.
+    pub dead_letters: &'a [DeadLetter],
+    /// How far each source was read.
+    pub sources: &'a [SourceProgress],
+    /// Values for the `meta` table.
+    pub meta: &'a [(&'a str, String)],
+}
+
+/// A record that cannot be read, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where it stood.
+    pub position: Position,
+    /// The code of what is wrong.
+    pub code: &'static str,
+    /// What is wrong, for people.
+    pub explanation: String,
+    /// Its first bytes, at most [`DEAD_LETTER_MAX_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// How far a file was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceProgress {
+    /// The file, as it was named.
+    pub name: String,
+    /// A fingerprint of its beginning.
+    pub head: String,
+    /// The number of its first line in the whole of what was read.
+    pub first_line: u64,
+    /// Lines read of it.
+    pub lines: u64,
+}
+
+impl State {
+    /// Writes all that changed since the last batch, in one transaction.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; then nothing of the batch was.
+    pub fn commit(&mut self, engine: &mut Engine, batch: &Batch<'_>) -> Result<(), StateError> {
+        let changes = engine.take_changes(self.names_written);
+        let names_written = changes.names.0 + changes.names.1.len();
+        let transaction = self.db.transaction()?;
+        write_engine(&transaction, engine, &changes)?;
+        let appended = write_facts(&transaction, &changes.facts, false)?;
+        write_decisions(&transaction, engine, batch.decisions)?;
+        write_dead_letters(&transaction, batch.dead_letters)?;
+        for source in batch.sources {
+            let put = "INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4)";
+            let (first, lines) = (int(source.first_line), int(source.lines));
+            transaction.prepare_cached(put)?.execute(params![source.name, source.head, first, lines])?;
+        }
+        for (key, value) in batch.meta {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+                .execute(params![key, value])?;
+        }
+        let serial =
+            "INSERT INTO meta VALUES ('serial', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1";
+        transaction.prepare_cached(serial)?.execute([])?;
+        let mut fact_bytes = (self.fact_bytes.0 + appended, self.fact_bytes.1);
+        if fact_bytes.0 > SNAPSHOT_AFTER_BYTES.max(fact_bytes.1) {
+            transaction.execute("DELETE FROM fact", [])?;
+            fact_bytes = (0, write_facts(&transaction, &engine.knowledge().all_facts(), true)?);
+        }
+        transaction.commit()?;
+        (self.names_written, self.fact_bytes) = (names_written, fact_bytes);
+        Ok(())
+    }
+}
+
+fn write_engine(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Result<(), StateError> {
+    let machine = json("the machine", &engine.machine())?;
+    db.prepare_cached("INSERT OR REPLACE INTO machine VALUES (1, ?1)")?.execute(params![machine])?;
+    for (id, text) in (changes.names.0..).zip(&changes.names.1) {
+        db.prepare_cached("INSERT INTO name VALUES (?1, ?2)")?.execute(params![int(id as u64), text])?;
+    }
+    for (key, counter) in &changes.counters {
+        let (instance, tag) = (key.instance.0, key.tag.0);
+        if let Some(counter) = counter {
+            let put = "INSERT OR REPLACE INTO counter VALUES (?1, ?2, ?3, ?4)";
+            db.prepare_cached(put)?.execute(params![
+                instance,
+                tag,
+                key.untag,
+                json("a counter", counter)?
+            ])?;
+        } else {
+            let forget = "DELETE FROM counter WHERE instance = ?1 AND tag = ?2 AND untag = ?3";
+            db.prepare_cached(forget)?.execute(params![instance, tag, key.untag])?;
+        }
+    }
+    for event in &changes.admitted {
+        write_admitted(db, engine, event)?;
+    }
+    write_ignored(db, engine, changes)?;
+    if let Some(lists) = &changes.lists {
+        write_lists(db, lists)?;
+    }
+    write_holds(db, engine, &changes.holds)
+}
+
+fn write_admitted(db: &Transaction<'_>, engine: &Engine, event: &TagEvent) -> Result<(), StateError> {
+    let put = "INSERT INTO submission (partition, offset, build_id, package, nvr, tag, tagged_at, state)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'admitted')";
+    let Position { partition, offset } = event.position;
+    let tag = engine.name(event.tag);
+    let row =
+        params![partition, int(offset), int(event.build.id), event.name, event.nvr(), tag, event.effective.0];
+    db.prepare_cached(put)?.execute(row)?;
+    Ok(())
+}
+
+fn write_ignored(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Result<(), StateError> {
+    let (anew, events) = &changes.ignored;
+    if *anew {
+        db.execute("DELETE FROM ignored", [])?;
+    }
+    for (at, event) in events {
+        let put = "INSERT INTO ignored (at, data) VALUES (?1, ?2)";
+        db.prepare_cached(put)?.execute(params![at.0, json("an ignored event", event)?])?;
+    }
+    if !events.is_empty() {
+        let since = engine.now() - engine.settings().dedupe.ignored;
+        db.prepare_cached("DELETE FROM ignored WHERE at < ?1")?.execute(params![since.0])?;
+    }
+    Ok(())
+}
+
+fn write_lists(db: &Transaction<'_>, lists: &Lists) -> Result<(), StateError> {
+    db.execute("DELETE FROM package_list", [])?;
+    for (slot, list) in [("in force", &lists.0), ("proposed", &lists.1)] {
+        if let Some(list) = list {
+            let names: Vec<&str> = list.names.iter().map(String::as_str).collect();
+            let put = "INSERT INTO package_list VALUES (?1, ?2, ?3)";
+            db.prepare_cached(put)?.execute(params![slot, list.version, names.join("\n")])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_holds(db: &Transaction<'_>, engine: &Engine, changes: &[HoldChange]) -> Result<(), StateError> {
+    for change in changes {
+        let id = match change {
+            HoldChange::Header(id) => *id,
+            HoldChange::Put(id, held) => {
+                let put = "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                let Position { partition, offset } = held.event.position;
+                let (nvr, reason, at) = (held.event.nvr(), held.reason.word(), held.held_at.to_string());
+                let (build, data) = (int(held.event.build.id), json("a held event", held)?);
+                let row = params![id.0, partition, int(offset), build, nvr, reason, at, data];
+                db.prepare_cached(put)?.execute(row)?;
+                *id
+            }
+            HoldChange::Took(id, position) => {
+                let take = "DELETE FROM held WHERE hold = ?1 AND partition = ?2 AND offset = ?3";
+                db.prepare_cached(take)?.execute(params![id.0, position.partition, int(position.offset)])?;
+                *id
+            }
+            HoldChange::Closed(id) => {
+                db.prepare_cached("DELETE FROM hold WHERE id = ?1")?.execute(params![id.0])?;
+                continue;
+            }
+        };
+        if let Some(hold) = engine.holds().get(id) {
+            let put = "INSERT OR REPLACE INTO hold VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            let (instance, tag) = (engine.name(hold.key.instance), engine.name(hold.key.tag));
+            let (kind, at) = (hold.kind.word(), hold.opened_at.to_string());
+            let data = json("a hold", &(hold.key, hold.kind, hold.opened_at))?;
+            let row = params![id.0, instance, tag, kind, at, hold.version, hold.ruled, data];
+            db.prepare_cached(put)?.execute(row)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_facts(db: &Transaction<'_>, facts: &[Fact], snapshot: bool) -> Result<u64, StateError> {
+    let mut bytes = 0;
+    for row in facts.chunks(SNAPSHOT_ROW_FACTS) {
+        let data = postcard::to_stdvec(row)
+            .map_err(|error| StateError::Damaged { what: "a fact", detail: error.to_string() })?;
+        bytes += data.len() as u64;
+        let put = "INSERT INTO fact (facts, snapshot, data) VALUES (?1, ?2, ?3)";
+        db.prepare_cached(put)?.execute(params![int(row.len() as u64), snapshot, data])?;
+    }
+    Ok(bytes)
+}
+
+/// Writes the decisions that somebody may ask about; what concerns other tags and topics is only counted.
+fn write_decisions(db: &Transaction<'_>, engine: &Engine, decisions: &[Decision]) -> Result<(), StateError> {
+    let put = "INSERT INTO decision (partition, offset, message_id, build_id, nvr, tag, outcome, reason, hold, event_time,
+               decided_at, pipeline, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let mut put = db.prepare_cached(put)?;
+    let told = decisions.iter().filter(|decision| decision.detail.is_some() || decision.code.is_some());
+    for decision in told {
+        let id = (decision.id != MessageId::None).then(|| decision.id.to_string());
+        let detail = decision.detail.as_deref();
+        let event = detail.map(|detail| &detail.event);
+        let why = detail.map(|detail| json("a decision", &why(engine, detail))).transpose()?;
+        put.execute(params![
+            decision.position.partition,
+            int(decision.position.offset),
+            id,
+            event.map(|event| int(event.build.id)),
+            event.map(TagEvent::nvr),
+            event.map(|event| engine.name(event.tag)),
+            decision.outcome().word(),
+            decision.code.unwrap_or_else(|| decision.reason.word()),
+            detail.and_then(|detail| detail.hold).or(decision.burst).map(|hold| hold.0),
+            decision.event_time.map(|at| at.to_string()),
+            decision.decided_at.map(|at| at.to_string()),
+            engine.settings().hash,
+            why,
+        ])?;
+    }
+    Ok(())
+}
+
+/// What explains a decision, with names as texts.
+fn why(engine: &Engine, detail: &Detail) -> serde_json::Value {
+    let evidence = &detail.evidence;
+    let seen = |seen: Option<(crate::engine::names::Name, Second)>| {
+        seen.map(|(tag, at)| serde_json::json!({"tag": engine.name(tag), "at": at.to_string()}))
+    };
+    let run = detail.run.as_ref().map(|run| {
+        serde_json::json!({
+            "number": run.number, "burst": run.burst, "rule": {"count": run.rule.count, "within_seconds": run.rule.within},
+            "counted": run.count, "window_from": run.from.to_string(), "members": run.members,
+        })
+    });
+    serde_json::json!({
+        "actor": engine.name(detail.event.actor),
+        "effective_at": detail.event.effective.to_string(),
+        "time": detail.event.mark,
+        "late": detail.event.late,
+        "known": seen(evidence.known),
+        "completed_at": evidence.completed.map(|at| at.to_string()),
+        "trail": seen(evidence.trail),
+        "trail_in_burst": seen(evidence.burst_trail),
+        "rebuild_tag": evidence.rebuild.map(|tag| engine.name(tag)),
+        "run": run,
+    })
+}
+
+fn write_dead_letters(db: &Transaction<'_>, letters: &[DeadLetter]) -> Result<(), StateError> {
+    for letter in letters {
+        let put = "INSERT INTO dead_letter (partition, offset, code, explanation, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let Position { partition, offset } = letter.position;
+        let bytes = letter.bytes.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(&letter.bytes);
+        db.prepare_cached(put)?.execute(params![
+            partition,
+            int(offset),
+            letter.code,
+            letter.explanation,
+            bytes
+        ])?;
+    }
+    if !letters.is_empty() {
+        let bound = "DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?1";
+        db.prepare_cached(bound)?.execute(params![DEAD_LETTERS_MAX])?;
+    }
+    Ok(())
+}
+
+/// SQLite's integers are signed; offsets and build ids lie below 2^63.
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn json(what: &'static str, value: &impl serde::Serialize) -> Result<String, StateError> {
+    serde_json::to_string(value).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
+}
