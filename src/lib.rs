@@ -5,5 +5,6 @@ pub mod time;
 pub mod event;
 
 pub mod engine;
+pub mod input;
 pub mod settings;
 pub mod state;
