@@ -5,3 +5,5 @@ pub mod time;
 pub mod event;
 
 pub mod settings;
+
+pub mod pipeline;
