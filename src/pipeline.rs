@@ -281,3 +281,26 @@ fn hash(entries: &[Entry]) -> String {
     let head = digest.iter().take(8).fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
     format!("{head:016x}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_same_in_every_build_whatever_the_order_and_the_origin() {
+        let entry = |key, value: &str, origin| Entry { key, value: value.to_owned(), origin };
+        let name = entry("name", "\"n\"", Origin::Set);
+        let (x, y) = (entry("a.x", "1", Origin::Default), entry("b.y", "\"2\"", Origin::File { line: 7 }));
+        // The first 16 digits of `printf 'a.x = 1\nb.y = "2"\n' | sha256sum`.
+        assert_eq!(hash(&[x.clone(), y.clone()]), "108b3b6e5de96a7e");
+        assert_eq!(hash(&[y, name, x]), "108b3b6e5de96a7e");
+    }
+
+    #[test]
+    fn a_long_report_is_cut_and_says_so() {
+        let finding = Finding::whole("x.toml", "wrong".to_owned(), "mend it".to_owned());
+        let shown = |count| Report { findings: vec![finding.clone(); count] }.to_string();
+        assert!(!shown(SHOWN_MAX).contains("more"));
+        assert!(shown(SHOWN_MAX + 3).contains("and 3 more\n\n103 errors: the pipeline was not loaded"));
+    }
+}

@@ -95,3 +95,37 @@ fn the_effective_configuration_tells_where_each_value_comes_from() {
     let line = text.lines().position(|line| line.starts_with("hold_back")).unwrap() + 1;
     assert_eq!(entry("burst.hold_back"), ("\"6s\"", Origin::File { line }));
 }
+
+/// Rows of the tables in the documentation: `section.key`, type, default, range, meaning.
+fn documented() -> Vec<[String; 5]> {
+    let text =
+        std::fs::read_to_string(Path::new(ROOT).join("docs/pipeline-file.md")).expect("the documentation");
+    let mut section = String::new();
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            let inner = title.strip_prefix('[').and_then(|title| title.strip_suffix(']'));
+            inner.unwrap_or_default().clone_into(&mut section);
+        }
+        let Some(row) = line.strip_prefix("| `").and_then(|row| row.strip_suffix(" |")) else { continue };
+        let cells: Vec<&str> = row.split(" | ").map(|cell| cell.trim().trim_matches('`')).collect();
+        let [key, kind, default, range, meaning] = cells[..] else { panic!("no row of five cells: {line}") };
+        let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+        rows.push([path, kind.to_owned(), default.to_owned(), range.to_owned(), meaning.to_owned()]);
+    }
+    rows
+}
+
+#[test]
+fn every_key_is_documented_as_it_is_and_no_other() {
+    let rows = documented();
+    let told: Vec<[&str; 4]> = rows
+        .iter()
+        .map(|[path, kind, default, range, _]| [path, kind, default, range].map(String::as_str))
+        .collect();
+    let keys = pipeline::keys();
+    let known: Vec<[&str; 4]> =
+        keys.iter().map(|key| [key.path, &key.shape, &key.default, &key.range].map(AsRef::as_ref)).collect();
+    assert_eq!(told, known);
+    assert!(rows.iter().all(|row| row[4].len() > 10));
+}

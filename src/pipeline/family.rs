@@ -80,7 +80,7 @@ impl Kind for Family {
     }
 
     fn range(&self) -> String {
-        format!("0 to {FAMILY_MAX} of them, oldest first")
+        format!("up to {FAMILY_MAX}, oldest first")
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<FamilyTag>, Vec<Fault>> {

@@ -98,11 +98,15 @@ impl<'a> Input<'a> {
 
 /// `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
+    separated(number, ',')
+}
+
+fn separated(number: u64, separator: char) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
+            out.push(separator);
         }
         out.push(digit);
     }
@@ -170,7 +174,7 @@ impl Kind for Length {
 
 /// A number of things an hour.
 pub(super) struct Rate {
-    pub(super) max: f64,
+    pub(super) max: u32,
 }
 
 impl Kind for Rate {
@@ -181,7 +185,7 @@ impl Kind for Rate {
     }
 
     fn range(&self) -> String {
-        format!("above 0, up to {}/h", self.max)
+        format!("above 0, up to {}/h", grouped(u64::from(self.max)))
     }
 
     fn read(&self, input: &Input<'_>) -> Result<f64, Vec<Fault>> {
@@ -189,13 +193,15 @@ impl Kind for Rate {
             return Err(input.unlike("rate", "write how many in which time, in quotes: \"40/h\""));
         };
         let rate = units::rate(text).map_err(|misread| vec![input.misread(text, misread)])?;
-        if rate > 0.0 && rate <= self.max {
+        if rate > 0.0 && rate <= f64::from(self.max) {
             return Ok(rate);
         }
-        Err(vec![input.fault(
-            format!("a rate of {rate}/h is out of range"),
-            format!("state a rate above 0 and up to {}/h", self.max),
-        )])
+        Err(vec![
+            input.fault(
+                format!("a rate of {rate}/h is out of range"),
+                format!("state a rate {}", self.range()),
+            ),
+        ])
     }
 
     fn write(&self, value: &f64) -> String {
@@ -238,7 +244,7 @@ impl Kind for Count {
     }
 
     fn write(&self, value: &u32) -> String {
-        value.to_string()
+        separated((*value).into(), '_')
     }
 }
 

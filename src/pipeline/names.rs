@@ -39,6 +39,12 @@ impl Text {
         if text.chars().any(char::is_control) {
             return Err(("has a line break or a control character".to_owned(), "state a text of one line"));
         }
+        if has_login(text) {
+            return Err((
+                "has a login in its address, and a pipeline file holds no secret".to_owned(),
+                "remove what stands before the @; a login has keys of its own",
+            ));
+        }
         let shown = quoted(text);
         match self {
             Self::Name | Self::File => Ok(()),
@@ -105,6 +111,10 @@ fn pattern(text: &str) -> Result<(), (String, &'static str)> {
     Err((format!("{} is no tag pattern", quoted(text)), help))
 }
 
+fn has_login(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'))
+}
+
 fn is_host_port(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty()
@@ -163,14 +173,17 @@ impl Kind for List {
     }
 
     fn range(&self) -> String {
-        format!("{} to {} of them", self.min, self.max)
+        match self.min {
+            0 => format!("up to {}", self.max),
+            min => format!("{min} to {}", self.max),
+        }
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<String>, Vec<Fault>> {
         let items = input.items();
         if !(self.min..=self.max).contains(&items.len()) {
             let found = if items.is_empty() { "is empty".to_owned() } else { format!("has {}", items.len()) };
-            let help = format!("state a list of {}", self.range());
+            let help = format!("state {} in the list", self.range());
             return Err(vec![input.fault(format!("the list {found}"), help)]);
         }
         let mut faults = Vec::new();

@@ -26,7 +26,7 @@ impl Kind for Patterns {
     }
 
     fn range(&self) -> String {
-        format!("0 to {PATTERNS_MAX} of them, each up to {PATTERN_BYTES_MAX} bytes")
+        format!("up to {PATTERNS_MAX}, each up to 4 KiB")
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<String>, Vec<Fault>> {
@@ -108,7 +108,7 @@ impl Kind for Renames {
     }
 
     fn range(&self) -> String {
-        format!("0 to {} of them", super::kinds::grouped(RENAMES_MAX as u64))
+        format!("up to {}", super::kinds::grouped(RENAMES_MAX as u64))
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<(String, String)>, Vec<Fault>> {

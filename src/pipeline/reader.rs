@@ -279,7 +279,7 @@ impl<'i> Reader<'i> {
             let message = format!("`{shown}` would be a secret, and a pipeline file holds none");
             return (
                 message,
-                format!("write the secret into a file and name that file{}", self.secret_key(section)),
+                format!("write the secret into a file and name that file{}", self.secret_key(section, name)),
             );
         }
         let elsewhere = self.keys.iter().find(|key| key.path.rsplit('.').next() == Some(name));
@@ -302,12 +302,15 @@ impl<'i> Reader<'i> {
         (format!("there is no key `{shown}` {place}"), help)
     }
 
-    /// ` with a`, ` or b`: the keys of a section that name files of secrets.
-    fn secret_key(&self, section: &str) -> String {
-        let names = self.keys.iter().filter_map(|key| child(section, key.path));
-        let names: Vec<String> =
-            names.filter(|name| name.ends_with("_file")).map(|name| format!("`{name}`")).collect();
-        if names.is_empty() { String::new() } else { format!(" with {}", names.join(" or ")) }
+    /// ` with a or b`: the keys of a section that name files of secrets, or the one that is meant.
+    fn secret_key(&self, section: &str, name: &str) -> String {
+        let siblings = self.keys.iter().filter_map(|key| child(section, key.path));
+        let files: Vec<&str> =
+            siblings.filter(|key| key.strip_suffix("_file").is_some_and(is_secret)).collect();
+        let meant = files.iter().find(|key| key.strip_suffix("_file") == Some(name));
+        let shown = meant.map_or(files.as_slice(), std::slice::from_ref);
+        let list: Vec<String> = shown.iter().map(|key| format!("`{key}`")).collect();
+        if list.is_empty() { String::new() } else { format!(" with {}", list.join(" or ")) }
     }
 
     fn sections(&self) -> Vec<&'static str> {

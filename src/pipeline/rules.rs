@@ -31,7 +31,7 @@ impl Kind for Rules {
 
     fn range(&self) -> String {
         format!(
-            "1 to {RULES_MAX} of them; {COUNT_MIN} to {} builds within 1s to {WITHIN_MAX}",
+            "1 to {RULES_MAX}; {COUNT_MIN} to {} builds within 1s to {WITHIN_MAX}",
             super::kinds::grouped(COUNT_MAX.into())
         )
     }

@@ -298,7 +298,7 @@ impl BurstSection {
             waiting_max: reader.key("burst.waiting_max", &Count::BOUND, bounds.waiting),
             held_max: reader.key("burst.held_max", &Count::BOUND, bounds.held),
             names_max: reader.key("burst.names_max", &Count::BOUND, bounds.names),
-            hold_after: reader.optional("burst.hold_rule.after", &length(HOUR, 365 * DAY)),
+            hold_after: reader.optional("burst.hold_rule.after", &length(MINUTE, 365 * DAY)),
             hold_then: reader.key("burst.hold_rule.then", &actions, HoldAction::Wait),
         }
     }
@@ -308,7 +308,7 @@ impl GovernorSection {
     fn read(reader: &mut Reader<'_>, defaults: &Settings) -> Self {
         let governor = defaults.governor;
         Self {
-            rate: reader.key("governor.rate", &Rate { max: 100_000.0 }, governor.per_hour),
+            rate: reader.key("governor.rate", &Rate { max: 100_000 }, governor.per_hour),
             capacity: reader.key("governor.capacity", &Count { min: 1, max: 100_000 }, governor.capacity),
             in_flight: reader.key("governor.in_flight", &Count { min: 1, max: 100_000 }, governor.in_flight),
             load_max: reader.key("governor.load_max", &Share, 0.75),

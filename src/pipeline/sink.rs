@@ -72,7 +72,7 @@ pub(super) fn sink(section: &SinkSection, reader: &mut Reader<'_>) -> Option<Sin
         }
         if part.stated && !needed && !allowed.contains(&part.key) {
             let help = format!(
-                "remove it, or state another `kind`; a {word} sink takes {}",
+                "remove it, or state another `kind`; kind \"{word}\" takes {}",
                 listed(required, allowed)
             );
             reader.error(
@@ -81,7 +81,7 @@ pub(super) fn sink(section: &SinkSection, reader: &mut Reader<'_>) -> Option<Sin
                 help,
             );
         } else if needed && !part.stated {
-            let message = format!("a {word} sink needs `sink.{}`", part.key);
+            let message = format!("kind \"{word}\" needs `sink.{}`", part.key);
             reader.error(&[&section.kind], message, format!("state `{}` in [sink]", part.key));
         }
     }
@@ -135,10 +135,14 @@ fn login(section: &SinkSection, reader: &mut Reader<'_>) -> Option<KojiLogin> {
         (Some(file), None) => return Some(KojiLogin::Keytab(file.clone())),
         (None, Some(file)) => return Some(KojiLogin::Certificate(file.clone())),
         (Some(_), Some(_)) if judged => {
-            reader.error(&[certificate], "a koji sink logs in one way, not two".to_owned(), help.to_owned());
+            reader.error(
+                &[certificate],
+                "kind \"koji\" logs in one way, not two".to_owned(),
+                help.to_owned(),
+            );
         }
         (None, None) if judged && keytab.sound && certificate.sound => {
-            reader.error(&[&section.kind], "a koji sink cannot log in".to_owned(), help.to_owned());
+            reader.error(&[&section.kind], "kind \"koji\" cannot log in".to_owned(), help.to_owned());
         }
         _ => {}
     }

@@ -114,9 +114,19 @@ impl Source {
             Some((key, _)) if is_secret(key.trim().rsplit('.').next().unwrap_or_default()) => {
                 format!("{key}= (not shown)")
             }
-            _ => line.to_owned(),
+            _ => without_login(line),
         }
     }
+}
+
+/// A line without the login of an address in it, `https://login@host`.
+fn without_login(line: &str) -> String {
+    let login = line.split_once("://").and_then(|(scheme, rest)| {
+        let authority = rest.split(['/', '"', '\'']).next().unwrap_or_default();
+        let (login, _) = authority.rsplit_once('@')?;
+        Some(format!("{scheme}://(not shown){}", rest.get(login.len()..).unwrap_or_default()))
+    });
+    login.unwrap_or_else(|| line.to_owned())
 }
 
 /// Whether a key of this name would carry a secret itself.
@@ -133,12 +143,12 @@ impl Finding {
         Self { severity: Severity::Error, place, message, help, quote: None }
     }
 
-    /// Order of reports: the file as a whole, its lines, the `--set`s.
+    /// Order of reports: the file as a whole, its lines, the `--set`s as they were met.
     pub(super) fn rank(&self) -> (u8, usize, usize) {
         match self.place {
             Place::Whole { .. } => (0, 0, 0),
             Place::File { line, column, .. } => (1, line, column),
-            Place::Set { column, .. } => (2, 0, column),
+            Place::Set { .. } => (2, 0, 0),
         }
     }
 
@@ -257,6 +267,8 @@ mod tests {
         assert!(!shown.contains("hunter2"), "{shown}");
         let shown = file("a = \"\u{1b}[2J\"").error(&(0..1), String::new(), String::new()).to_string();
         assert!(!shown.contains('\u{1b}'), "{shown}");
+        let shown = file("url = \"https://me:hunter2@host/x\"").error(&(0..3), String::new(), String::new());
+        assert!(shown.to_string().contains("https://(not shown)@host/x"), "{shown}");
         let set = Source { medium: Medium::Set, ..file("sink.token=hunter2") };
         let shown = set.error(&(5..10), String::new(), String::new()).to_string();
         assert!(shown.contains("--set sink.token= (not shown) (column 6)"), "{shown}");

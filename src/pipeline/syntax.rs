@@ -17,17 +17,19 @@ pub(super) struct Document<'i> {
     pub(super) readable: bool,
 }
 
-/// Reads a text as TOML. Of each line only the first fault is told: the others follow from it.
+/// Reads a text as TOML. Of each line only the first fault is told, and none behind a list that stays open: the others
+/// follow from it.
 pub(super) fn read(source: &Source) -> Document<'_> {
     let (table, mut errors) = DeTable::parse_recoverable(&source.text);
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let mut document =
         Document { table: table.into_inner(), findings: Vec::new(), broken: Vec::new(), readable: true };
+    let open_list = errors.iter().any(|error| error.message().starts_with("unclosed array"));
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let cause = Cause::of(error.message());
-        document.readable &= cause != Cause::Other;
         let line = source.line(span.start);
+        document.readable &= cause != Cause::Other || stays_in_its_line(source, line, error.message());
         if document.broken.contains(&line) {
             continue;
         }
@@ -35,8 +37,26 @@ pub(super) fn read(source: &Source) -> Document<'_> {
         let raw = source.text.get(span.clone()).unwrap_or_default();
         let (span, message, help) = cause.tell(error.message(), span, raw);
         document.findings.push(source.error(&span, message, help));
+        if open_list && matches!(cause, Cause::Comma | Cause::Other) {
+            document.readable = false;
+            break;
+        }
     }
     document
+}
+
+/// Whether a fault leaves the lines below it what they are: a header would change their section, and what stays open
+/// would swallow them.
+fn stays_in_its_line(source: &Source, line: usize, message: &str) -> bool {
+    let text = source.text.split('\n').nth(line - 1).unwrap_or_default();
+    let local = [
+        "key with no value",
+        "unexpected key or value",
+        "invalid basic string",
+        "invalid literal string",
+        "`_` may only go between digits",
+    ];
+    !text.trim_start().starts_with('[') && local.iter().any(|words| message.starts_with(words))
 }
 
 /// The faults whose cause and cure are plain.
@@ -75,9 +95,11 @@ impl Cause {
             }
             Self::Bare => (span, format!("`{raw}` lacks its quotes"), format!("write {}", quoted(raw))),
             Self::Twice => (span, format!("`{raw}` is stated twice"), "keep one of them".to_owned()),
-            Self::Comma => {
-                (span, "two values of a list have no comma between them".to_owned(), "write one".to_owned())
-            }
+            Self::Comma => (
+                span,
+                "a list goes on without a comma".to_owned(),
+                "write the `,`, or close the list with `]`".to_owned(),
+            ),
             Self::Escape => (
                 span,
                 "a backslash in double quotes begins a special character, and this is none".to_owned(),
