@@ -1,8 +1,8 @@
 //! The pipeline file: what a pipeline reads, holds back and submits, as an operator writes it.
 //!
-//! TOML with one section for each part of the flow. [`parse`] is pure: it takes a text and the `--set`s, checks every
-//! value by itself and against the others, and gives a [`Pipeline`] or a [`Report`] of all that is wrong. All keys
-//! stand in `sections`, with their kinds and defaults; `docs/pipeline-file.md` documents them.
+//! TOML with one section for each part of the flow. [`parse`] is pure: it takes a text and the `--set`s, checks
+//! every value by itself and against the others, and gives a [`Pipeline`] or a [`Report`] of all that is wrong. All
+//! keys stand in `sections`, with their kinds and defaults; `docs/pipeline-file.md` documents them.
 //!
 //! What the engine needs is in [`Settings`]; what the shell needs beside it is in [`Pipeline`].
 
@@ -45,7 +45,9 @@ use sections::Sections;
 use source::{Medium, Source};
 
 /// Largest pipeline file in bytes.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: usize = 256 * 1_024;
+/// Most findings that are made: each looks for its line in the text.
+const FINDINGS_MAX: usize = 1_000;
 /// Most findings that a report shows.
 const SHOWN_MAX: usize = 100;
 
@@ -196,22 +198,30 @@ impl Report {
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error)
     }
+
+    fn whole(name: &str, message: String, help: &str) -> Self {
+        Self { findings: vec![Finding::whole(name, message, help.to_owned())] }
+    }
+
+    fn too_large(name: &str) -> Self {
+        let message = format!("the pipeline file has more than {FILE_MAX} bytes");
+        Self::whole(name, message, "a pipeline file is a few hundred lines; is this the right file?")
+    }
 }
 
 /// Reads and checks a pipeline file.
 pub fn load(path: &Path, overrides: &[Override]) -> Result<Pipeline, Report> {
     let name = path.display().to_string();
-    let refuse = |message: String, help: &str| Report {
-        findings: vec![Finding::whole(&name, message, help.to_owned())],
-    };
     let unread = |error: std::io::Error| {
-        refuse(format!("the pipeline file cannot be read: {error}"), "check the path and who may read it")
+        let message = format!("the pipeline file cannot be read: {error}");
+        Report::whole(&name, message, "check the path and who may read it")
     };
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
-    if read.map_err(unread)? as u64 > FILE_MAX {
-        let message = format!("the pipeline file has more than {FILE_MAX} bytes");
-        return Err(refuse(message, "a pipeline file is a few hundred lines; is this the right file?"));
+    // One byte more than is taken shows that there is more, also where the path is a device without end.
+    let limit = FILE_MAX as u64 + 1;
+    let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    if read.map_err(unread)? > FILE_MAX {
+        return Err(Report::too_large(&name));
     }
     match String::from_utf8(bytes) {
         Ok(text) => parse(&name, &text, overrides),
@@ -228,6 +238,9 @@ pub fn load(path: &Path, overrides: &[Override]) -> Result<Pipeline, Report> {
 
 /// Reads and checks the text of a pipeline file. `name` is used for messages and as the pipeline's name.
 pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Pipeline, Report> {
+    if text.len() > FILE_MAX {
+        return Err(Report::too_large(name));
+    }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Source { name: name.to_owned(), text: text.to_owned(), medium: Medium::File };
     let document = syntax::read(&source);
@@ -250,8 +263,7 @@ pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Pipeline,
     let (Some(follow), Some(sink)) = (follow, sink) else {
         // Each of them tells what it lacks; this keeps a silent gap from passing.
         let message = "the pipeline does not say what to follow or where builds go".to_owned();
-        let finding = Finding::whole(name, message, "state [trigger] and [sink]".to_owned());
-        return Err(Report { findings: vec![finding] });
+        return Err(Report::whole(name, message, "state [trigger] and [sink]"));
     };
     Ok(Pipeline::assemble(name, sections, (follow, sink), entries, findings))
 }

@@ -188,10 +188,21 @@ fn a_file_that_cannot_be_read_is_an_error_that_says_so() {
     let told = |path: &std::path::Path| pipeline::load(path, &[]).unwrap_err().to_string();
     assert!(told(&folder.path().join("none.toml")).contains("cannot be read"));
     assert!(told(folder.path()).contains("cannot be read"));
-    assert!(told(&file("big.toml", &vec![b'#'; (1 << 20) + 1])).contains("more than 1048576 bytes"));
+    assert!(told(&file("big.toml", &vec![b'#'; (256 << 10) + 1])).contains("more than 262144 bytes"));
     let report = told(&file("latin.toml", b"[trigger]\nfollow = \"f42\" # caf\xe9\n"));
     assert!(report.contains("latin.toml:2:21") && report.contains("UTF-8"), "{report}");
     assert!(pipeline::load(&file("bom.toml", b"\xef\xbb\xbf[trigger]\r\nfollow = \"f42\"\r\n"), &[]).is_ok());
+}
+
+#[test]
+fn a_file_of_nothing_but_errors_is_reported_in_bounds() {
+    for line in ["x{} = 1\n", "x{} = y\n", "x{}\n", "[x{}]\n", "= [ [ = {}\n", "[burst.x{}]\n"] {
+        let text: String = (0..10_000).map(|n: u32| line.replace("{}", &n.to_string())).collect();
+        let report = parse(&text, &[]).unwrap_err();
+        let count = report.errors().count();
+        assert!((1..=1_010).contains(&count), "{line}: {count}");
+        assert!(report.to_string().len() < 100_000, "{line}");
+    }
 }
 
 /// Keys with values as they stand in a file, right and wrong.

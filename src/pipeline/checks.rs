@@ -228,7 +228,7 @@ fn packages(all: &Sections, reader: &mut Reader<'_>) {
         let message = "the package list comes over the network and has no fallback: until it was fetched \
                        once, no package is eligible"
             .to_owned();
-        let help = "state `packages_fallback`, a file with one package a line, or see that the first start has network";
+        let help = "state `packages_fallback`, a file with one package a line, or start with network";
         reader.warning(&[packages], message, help.to_owned());
     }
 }
@@ -245,7 +245,8 @@ fn batch(all: &Sections, reader: &mut Reader<'_>) {
     }
 }
 
-/// The greatest number of builds that a rule of the trigger tag may let through before it holds; 0 where it leaks none.
+/// The greatest number of builds that a rule of the trigger tag may let through before it holds; 0 where it leaks
+/// none.
 pub fn greatest_leak(rule: Rule, hold_back: Seconds) -> u32 {
     if rule.within.0 < hold_back.0 { 0 } else { rule.count.saturating_sub(1) }
 }

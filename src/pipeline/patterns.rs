@@ -89,9 +89,9 @@ const RULES: &str = "the syntax is that of the Rust crate `regex`; a backslash p
 
 fn way_out(kind: &ErrorKind) -> &'static str {
     if *kind == ErrorKind::UnsupportedLookAround {
-        "look-around is not there, so that no name can make matching slow: what must not match goes into `exclude`"
+        "look-around would make matching slow and is not there: what must not match goes into `exclude`"
     } else if *kind == ErrorKind::UnsupportedBackreference {
-        "references back are not there, so that no name can make matching slow: write the cases out as `a|b`"
+        "references back would make matching slow and are not there: write the cases out as `a|b`"
     } else {
         RULES
     }

@@ -12,7 +12,7 @@ use super::kinds::{Input, Kind};
 use super::nearest::nearest;
 use super::overrides::Override;
 use super::source::{Finding, Source, is_secret};
-use super::{Entry, KeyInfo, Origin};
+use super::{Entry, FINDINGS_MAX, KeyInfo, Origin};
 
 /// Text of an optional key that is not stated.
 pub(super) const UNSET: &str = "unset";
@@ -194,7 +194,8 @@ impl<'i> Reader<'i> {
                 let faults = faults.into_iter();
                 let findings =
                     faults.map(|f| source.error(&f.span, format!("`{path}`: {}", f.message), f.help));
-                self.findings.extend(findings);
+                let room = FINDINGS_MAX.saturating_sub(self.findings.len());
+                self.findings.extend(findings.take(room));
                 (None, spot, false)
             }
         }
@@ -250,7 +251,8 @@ impl<'i> Reader<'i> {
             } else {
                 self.unknown_key(section, name)
             };
-            if !self.broken.contains(&self.source.line(key.span().start)) {
+            let told = findings.len() + self.findings.len() >= FINDINGS_MAX;
+            if !told && !self.broken.contains(&self.source.line(key.span().start)) {
                 findings.push(self.source.error(&key.span(), message, help));
             }
         }

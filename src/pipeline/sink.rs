@@ -58,7 +58,8 @@ struct Part<'a> {
     stated: bool,
 }
 
-/// Makes the sink; reports keys that are missing for its kind or belong to another. `None` where it cannot be made.
+/// Makes the sink; reports keys that are missing for its kind or belong to another. `None` where it cannot be
+/// made.
 pub(super) fn sink(section: &SinkSection, reader: &mut Reader<'_>) -> Option<Sink> {
     let kind = section.kind.value;
     let word = SINK_KINDS.iter().find(|(_, known)| *known == kind).map_or("", |&(word, _)| word);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::FINDINGS_MAX;
 use super::kinds::quoted;
 use super::source::{Finding, Source};
 
@@ -17,15 +18,16 @@ pub(super) struct Document<'i> {
     pub(super) readable: bool,
 }
 
-/// Reads a text as TOML. Of each line only the first fault is told, and none behind a list that stays open: the others
-/// follow from it.
+/// Reads a text as TOML. Of each line only the first fault is told, and none behind a list that stays open: the
+/// others follow from it.
 pub(super) fn read(source: &Source) -> Document<'_> {
     let (table, mut errors) = DeTable::parse_recoverable(&source.text);
     errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
     let mut document =
         Document { table: table.into_inner(), findings: Vec::new(), broken: Vec::new(), readable: true };
     let open_list = errors.iter().any(|error| error.message().starts_with("unclosed array"));
-    for error in errors {
+    document.readable &= errors.len() <= FINDINGS_MAX;
+    for error in errors.into_iter().take(FINDINGS_MAX) {
         let span = error.span().unwrap_or(0..0);
         let cause = Cause::of(error.message());
         let line = source.line(span.start);
@@ -45,8 +47,8 @@ pub(super) fn read(source: &Source) -> Document<'_> {
     document
 }
 
-/// Whether a fault leaves the lines below it what they are: a header would change their section, and what stays open
-/// would swallow them.
+/// Whether a fault leaves the lines below it what they are: a header would change their section, and what stays
+/// open would swallow them.
 fn stays_in_its_line(source: &Source, line: usize, message: &str) -> bool {
     let text = source.text.split('\n').nth(line - 1).unwrap_or_default();
     let local = [

@@ -76,7 +76,8 @@ pub(super) fn follow(
     Some(followed)
 }
 
-/// The file's `tag` and `family` belong to the file's `follow`, and go with it where a `--set` follows another tag.
+/// The file's `tag` and `family` belong to the file's `follow`, and go with it where a `--set` follows another
+/// tag.
 fn give_way(section: &mut TriggerSection, in_file: Option<&str>, reader: &mut Reader<'_>) {
     let follow = &section.follow;
     let elsewhere = matches!(follow.spot(), Spot::Set(..)) && follow.value.as_deref() != in_file;
