@@ -153,6 +153,12 @@ fn values_that_are_wrong_by_themselves() {
             "`select.renames`: the renames go round in a circle: a -> b -> c -> a",
         ),
         (
+            "[select]\nrenames = { a = \"b\", b = \"a\" }",
+            4,
+            17,
+            "`select.renames`: the renames go round in a circle: a -> b -> a",
+        ),
+        (
             "[select]\npackages = \"http://example.org/list\"",
             4,
             12,
@@ -313,6 +319,7 @@ fn the_edges_of_contradictions_are_taken() {
         "[burst]\nlarge = 30",
         "[evidence]\nmax_trail_age = \"400d\"",
         "cutover_max = \"2h\"",
+        "[batch]\ngap = \"61s\"",
         "tag = \"f42\"",
         "family = \"f42\"",
         "[select]\nlist_change_max = 1\nrenames = { a = \"b\", b = \"c\" }",

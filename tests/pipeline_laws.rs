@@ -98,6 +98,7 @@ fn family_and_follow_go_together() {
     assert_eq!(pipeline.follow, Follow::Tag("f43".to_owned()));
     assert_eq!(pipeline.settings().unwrap().trigger.family, [left("f43", None)]);
     assert_eq!(pipeline.warnings.len(), 1, "that the file's family is left out is said");
+    assert_eq!(settings(alias, &["trigger.follow=rawhide"]).trigger, settings(alias, &[]).trigger);
     assert_eq!(pipeline.settings_for("f44").trigger.family, [left("f44", None)]);
 }
 
@@ -116,6 +117,15 @@ fn begin_is_a_word_or_a_time() {
             (begin, judged_from),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn koji_is_asked_only_where_that_is_stated() {
+    let hub = "https://koji.example.org/kojihub";
+    for (ask, asked) in [("true", Some(hub.to_owned())), ("false", None)] {
+        let text = format!("{HEAD}[evidence]\nask_koji = {ask}\nhub = \"{hub}\"");
+        assert_eq!(parse(&text, &[]).unwrap().evidence_hub, asked, "{ask}");
     }
 }
 
