@@ -5,3 +5,7 @@ pub mod time;
 pub mod event;
 
 pub mod settings;
+
+pub mod text;
+
+pub mod decode;
