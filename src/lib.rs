@@ -16,3 +16,6 @@ pub mod engine;
 pub mod state;
 
 pub mod input;
+pub mod text;
+
+pub mod decode;

@@ -1,0 +1,141 @@
+//! The command line: what is typed, and which exit code comes back.
+
+mod known;
+mod replay;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::pipeline::{self, Override, Pipeline, Report, Unresolved};
+use crate::replay::ReplayError;
+use crate::state::StateError;
+
+/// Exit codes of every command (design section 15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Failed = 1,
+    Refused = 5,
+}
+
+/// Stands between a bus of Koji tag events and rebuild automation: holds mass-tag bursts back before their first build is
+/// submitted, lets honest builds through, and submits at a rate that Koji can bear.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded or a decision is waiting, 4 not found, 5 refused."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Replay),
+    Known(known::Known),
+}
+
+/// The pipeline file and what is set over it.
+#[derive(Debug, Args)]
+struct PipelineArgs {
+    /// Pipeline file.
+    pipeline: PathBuf,
+    /// Set a key over the file: `--set trigger.follow=f42 --set trigger.family=f41@2025-02-04T10:00:00Z,f42`.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = Override::parse)]
+    overrides: Vec<Override>,
+}
+
+impl PipelineArgs {
+    fn load(&self) -> Result<Pipeline, Failure> {
+        Ok(pipeline::load(&self.pipeline, &self.overrides)?)
+    }
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Pipeline(#[from] Report),
+    #[error(transparent)]
+    Unresolved(#[from] Unresolved),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Input(#[from] crate::input::InputError),
+    #[error("cannot write the result: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        let state = match self {
+            Self::State(error) | Self::Replay(ReplayError::State(error)) => error,
+            Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
+                ..
+            })) => {
+                return Exit::Refused;
+            }
+            Self::Pipeline(_) | Self::Unresolved(_) | Self::Replay(_) | Self::Input(_) | Self::Write(_) => {
+                return Exit::Failed;
+            }
+        };
+        match state {
+            StateError::Network { .. }
+            | StateError::Foreign { .. }
+            | StateError::Newer { .. }
+            | StateError::InUse { .. } => Exit::Refused,
+            StateError::Place { .. } | StateError::Damaged { .. } | StateError::Sqlite(_) => Exit::Failed,
+        }
+    }
+}
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Replay(replay) => replay.run(),
+        Command::Known(known) => known.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader that has seen enough, such as `head`, closes the pipe: that is no failure.
+        Err(Failure::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("tidegate: {failure}"));
+            ExitCode::from(failure.exit() as u8)
+        }
+    }
+}
+
+/// Tells a person something beside the result.
+#[expect(clippy::print_stderr, reason = "messages for people go to standard error, and only from here")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

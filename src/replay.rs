@@ -1,0 +1,308 @@
+//! Runs a pipeline over files with a dry-run sink: what it would have decided.
+//!
+//! The same engine runs live; here it reads as fast as it can, and what is admitted counts as submitted.
+
+pub mod output;
+mod source;
+pub mod summary;
+
+use std::path::{Path, PathBuf};
+
+use crate::decode::decode;
+use crate::engine::Engine;
+use crate::engine::save::RestoreError;
+use crate::engine::select::BadExpression;
+use crate::event::{Position, Record};
+use crate::input::known;
+use crate::input::{InputError, Lines, lists, sidecar};
+use crate::settings::{HoldAction, Route, Settings};
+use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, State, StateError};
+
+use self::output::{Output, OutputError};
+use self::source::{Message, Source};
+use self::summary::{Summary, Tally};
+
+/// Records between two writes of the state.
+pub const BATCH_RECORDS: u64 = 20_000;
+
+/// What a replay is asked to do.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Files of records, `-` for standard input, in order.
+    pub inputs: Vec<PathBuf>,
+    /// For each record its partition, Kafka time and headers.
+    pub kafka: Option<PathBuf>,
+    /// Downstream names of the eligible packages.
+    pub packages: Option<PathBuf>,
+    /// Pairs of upstream and downstream names.
+    pub renames: Option<PathBuf>,
+    /// Known builds.
+    pub known: Option<PathBuf>,
+    /// Records that only teach, in time order.
+    pub warmup: Option<PathBuf>,
+    /// Where the state is kept between runs.
+    pub state: Option<PathBuf>,
+    /// The state may stand on a network file system.
+    pub allow_network_state: bool,
+    /// Whether the watermark runs on at the end. Default: where there is no state.
+    pub end: Option<bool>,
+    /// Where decisions are written, a JSON object a line.
+    pub decisions: Option<PathBuf>,
+    /// Records between two writes of the state; default [`BATCH_RECORDS`].
+    pub batch_records: Option<u64>,
+    /// Stop before the end of the input, after so many records of this run.
+    pub stop_after: Option<u64>,
+}
+
+/// Why a replay failed. What was written to the state until then stays, and a later run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// An input cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state does not fit the pipeline.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// An expression of the pipeline cannot be used.
+    #[error(transparent)]
+    Expression(#[from] BadExpression),
+    /// Decisions cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The pipeline takes a package list, and none was given.
+    #[error(
+        "pipeline {pipeline}: it takes a package list (select.packages), and replay fetches nothing: give the list as a file with \
+         --packages, or let every package be eligible with --set select.packages=[]"
+    )]
+    NoPackages {
+        /// The pipeline's name.
+        pipeline: String,
+    },
+    /// The state kept a package list that this one differs from too much.
+    #[error(
+        "{}: the list differs from the one in force by {added} names more and {removed} fewer, of {of}: more than \
+         select.list_change_max allows at once. If that is meant, replay with a new state, or raise it with --set \
+         select.list_change_max=1", path.display()
+    )]
+    ListChanged {
+        /// The list.
+        path: PathBuf,
+        /// Names more.
+        added: usize,
+        /// Names fewer.
+        removed: usize,
+        /// Names in the list in force.
+        of: usize,
+    },
+}
+
+impl From<crate::state::LoadError> for ReplayError {
+    fn from(error: crate::state::LoadError) -> Self {
+        match error {
+            crate::state::LoadError::State(error) => Self::State(error),
+            crate::state::LoadError::Restore(error) => Self::Restore(error),
+        }
+    }
+}
+
+/// Runs a pipeline over files. `progress` is told now and then how many bytes and records were read.
+///
+/// # Errors
+/// Where an input, the state or the decisions cannot be read or written.
+pub fn replay(
+    settings: Settings,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Summary, ReplayError> {
+    let mut run = Run::start(settings, options)?;
+    let mut since_commit = 0;
+    while options.stop_after.is_none_or(|most| run.records < most) {
+        let batch = options.batch_records.unwrap_or(BATCH_RECORDS).max(1);
+        let more = run.step()?;
+        since_commit += 1;
+        if since_commit >= batch || !more {
+            run.commit()?;
+            progress(run.source.bytes_read(), run.records);
+            since_commit = 0;
+        }
+        if !more {
+            break;
+        }
+    }
+    run.finish(options)
+}
+
+/// A replay under way.
+struct Run {
+    engine: Engine,
+    route: Route,
+    state: Option<State>,
+    source: Source,
+    output: Output,
+    tally: Tally,
+    letters: Vec<DeadLetter>,
+    /// Records read in this run.
+    records: u64,
+}
+
+impl Run {
+    fn start(settings: Settings, options: &Options) -> Result<Self, ReplayError> {
+        let partitions = match &options.kafka {
+            Some(path) => sidecar::partitions(path)?,
+            None => [0].into(),
+        };
+        let route = settings.route.clone();
+        let (needs_list, name) = (settings.select.needs_list, settings.name.clone());
+        let later_decided = settings.burst.hold_rule.is_some_and(|rule| rule.then != HoldAction::Wait);
+        let (mut engine, state, sources, continued) = match &options.state {
+            None => (Engine::new(settings, partitions)?, None, Vec::new(), false),
+            Some(path) => {
+                let state = State::open(path, options.allow_network_state)?;
+                let loaded = state.load(settings, partitions)?;
+                (loaded.engine, Some(state), loaded.sources, loaded.continued)
+            }
+        };
+        offer_lists(&mut engine, options)?;
+        if needs_list && engine.package_list().is_none() {
+            return Err(ReplayError::NoPackages { pipeline: name });
+        }
+        if !continued {
+            teach(&mut engine, &route, options)?;
+        }
+        let output = Output::open(options.decisions.as_deref(), state.as_ref(), later_decided)?;
+        let position = match &state {
+            Some(state) => state.meta("next_position")?.and_then(|text| text.parse().ok()).unwrap_or(1),
+            None => 1,
+        };
+        let source = Source::new(options.inputs.clone(), options.kafka.as_deref(), sources, position)?;
+        let mut run = Self {
+            engine,
+            route,
+            state,
+            source,
+            output,
+            tally: Tally::default(),
+            letters: Vec::new(),
+            records: 0,
+        };
+        if !continued {
+            run.commit()?;
+        }
+        Ok(run)
+    }
+
+    /// Reads one record and lets the engine decide. Gives whether there was one.
+    fn step(&mut self) -> Result<bool, ReplayError> {
+        let Self { engine, route, source, letters, state, .. } = self;
+        let Some(Message { record, page }) = source.next_message()? else { return Ok(false) };
+        let keep = state.is_some();
+        let mut give = |record: &Record<'_>| {
+            let decoded = decode(route, record);
+            if let (Err(unreadable), true) = (&decoded, keep) {
+                let bytes = record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec();
+                let (position, code) = (record.position, unreadable.code);
+                letters.push(DeadLetter {
+                    position,
+                    code,
+                    explanation: unreadable.explanation.clone(),
+                    bytes,
+                });
+            }
+            engine.record(record.position, record.kafka_millis, decoded);
+        };
+        let count = match page {
+            None => {
+                give(&record);
+                1
+            }
+            Some(messages) => {
+                for (offset, value) in (record.position.offset..).zip(&messages) {
+                    let position = Position { offset, ..record.position };
+                    give(&Record { position, value, ..record });
+                }
+                messages.len() as u64
+            }
+        };
+        self.records += count;
+        self.write_out()?;
+        Ok(true)
+    }
+
+    fn write_out(&mut self) -> Result<(), ReplayError> {
+        let decided = self.engine.take_output();
+        self.tally.add(&self.engine, &decided);
+        self.output.write(&decided.decisions)?;
+        if self.state.is_some() {
+            self.output.keep(decided.decisions);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), ReplayError> {
+        let Some(state) = &mut self.state else { return Ok(()) };
+        let written = self.output.sync()?;
+        let position = self.source.next_position().to_string();
+        let (file, bytes) = (written.file, written.bytes.to_string());
+        let meta = [("next_position", position), ("decisions_file", file), ("decisions_bytes", bytes)];
+        let decisions = self.output.take_kept();
+        let sources = self.source.progress();
+        let batch =
+            Batch { decisions: &decisions, dead_letters: &self.letters, sources: &sources, meta: &meta };
+        state.commit(&mut self.engine, &batch)?;
+        self.letters.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, options: &Options) -> Result<Summary, ReplayError> {
+        if options.end.unwrap_or(self.state.is_none()) {
+            self.engine.end();
+            self.write_out()?;
+            self.output.write_held(&self.engine)?;
+            self.commit()?;
+        }
+        self.output.sync()?;
+        Ok(self.tally.summary(&self.engine, self.records))
+    }
+}
+
+fn offer_lists(engine: &mut Engine, options: &Options) -> Result<(), ReplayError> {
+    use crate::engine::select::ListVerdict;
+    if let Some(path) = &options.renames {
+        engine.add_renames(lists::renames(path)?);
+    }
+    let Some(path) = &options.packages else { return Ok(()) };
+    match engine.offer_packages(std::sync::Arc::new(lists::packages(path)?)) {
+        ListVerdict::Applied | ListVerdict::Unchanged | ListVerdict::Empty => Ok(()),
+        ListVerdict::Waits { added, removed, of } => {
+            Err(ReplayError::ListChanged { path: path.clone(), added, removed, of })
+        }
+    }
+}
+
+/// Feeds what only teaches: known builds first, then the warm-up.
+fn teach(engine: &mut Engine, route: &Route, options: &Options) -> Result<(), ReplayError> {
+    if let Some(path) = &options.known {
+        import(engine, path)?;
+    }
+    let Some(path) = &options.warmup else { return Ok(()) };
+    let mut lines = Lines::open(path)?;
+    while let Some(line) = lines.next_line()? {
+        let position = Position { partition: 0, offset: line.number };
+        let record = Record { position, kafka_millis: None, headers: &[], value: line.bytes, cut: line.cut };
+        engine.teach(decode(route, &record));
+    }
+    Ok(())
+}
+
+/// Feeds a file of known builds. Gives how many there were.
+///
+/// # Errors
+/// Where the file cannot be read, or a line is no known build.
+pub fn import(engine: &mut Engine, path: &Path) -> Result<u64, InputError> {
+    known::read(path, |build| {
+        engine.know(build.instance.as_deref(), build.build_id, &build.tag, build.tagged_at);
+    })
+}
