@@ -204,6 +204,16 @@ impl Engine {
         self.select.add_renames(renames);
     }
 
+    /// Whether a package, by its upstream name, is eligible now.
+    pub fn is_eligible(&self, name: &str) -> bool {
+        self.select.is_eligible(name)
+    }
+
+    /// The package list in force.
+    pub fn package_list(&self) -> Option<&Arc<PackageList>> {
+        self.select.lists().0
+    }
+
     /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.
     pub fn end(&mut self) {
         self.ending = true;
@@ -381,7 +391,7 @@ impl Engine {
         let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
         let id = self.holds.open_or_join(key, kind, self.now);
         let (event, evidence) = (detail.event.clone(), detail.evidence.clone());
-        self.holds.put(id, HeldEvent { event, reason, held_at: self.now, evidence });
+        self.holds.put(id, HeldEvent { event, reason, in_burst, held_at: self.now, evidence });
         detail.hold = Some(id);
         self.decide_event(reason, in_burst.then_some(id), detail);
     }

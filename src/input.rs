@@ -83,6 +83,8 @@ pub struct Lines {
     end: usize,
     ended: bool,
     number: u64,
+    /// Where the line that was given last stands in the buffer, and whether it was cut.
+    last: (usize, usize, bool),
     read: Arc<AtomicU64>,
 }
 
@@ -145,6 +147,7 @@ impl Lines {
             end: 0,
             ended: false,
             number: 0,
+            last: (0, 0, false),
             read,
         })
     }
@@ -190,6 +193,13 @@ impl Lines {
         self.number += 1;
         let cut = to - from > LINE_MAX_BYTES;
         let to = if cut { from + CUT_KEEPS_BYTES } else { to };
+        self.last = (from, to, cut);
+        self.last_line()
+    }
+
+    /// The line that was given last, once more.
+    pub fn last_line(&self) -> Line<'_> {
+        let (from, to, cut) = self.last;
         Line { number: self.number, bytes: self.buffer.get(from..to).unwrap_or_default(), cut }
     }
 
@@ -213,8 +223,8 @@ impl Lines {
         self.buffer = kept;
         (self.start, self.end) = (CUT_KEEPS_BYTES, length);
         self.number += 1;
-        let bytes = self.buffer.get(..CUT_KEEPS_BYTES).unwrap_or_default();
-        Ok(Line { number: self.number, bytes, cut: true })
+        self.last = (0, CUT_KEEPS_BYTES, true);
+        Ok(self.last_line())
     }
 
     /// Reads more behind what is held.

@@ -1,11 +1,16 @@
 //! Tidegate stands between a bus of Koji tag events and an automated rebuild submitter.
 //!
-//! What decides is pure ([`engine`]); the shell around it reads records ([`input`]), settings ([`pipeline`]), and keeps
-//! what was decided ([`state`]).
+//! What decides is pure ([`engine`]); the shell around it reads records ([`input`], [`decode`]) and settings
+//! ([`pipeline`]), and keeps what was decided ([`state`]). [`replay`] runs it over files, as the live pipeline runs it over
+//! a topic.
 
 pub mod time;
 
+pub mod text;
+
 pub mod event;
+
+pub mod decode;
 
 pub mod settings;
 
@@ -16,6 +21,7 @@ pub mod engine;
 pub mod state;
 
 pub mod input;
-pub mod text;
 
-pub mod decode;
+pub mod replay;
+
+pub mod cli;

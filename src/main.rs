@@ -1,3 +1,7 @@
 //! The command line of Tidegate.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidegate::cli::run()
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub use self::load::Loaded;
+pub use self::load::{LoadError, Loaded};
 pub use self::write::{Batch, DeadLetter, SourceProgress};
 
 /// The bytes that are kept of a record that cannot be read.

@@ -75,7 +75,7 @@ impl Knowledge {
 
     /// Judges an event at `now`, from all events whose turn came before.
     pub fn judge(&self, event: &TagEvent, now: Second) -> (Standing, Evidence) {
-        let mut evidence = Evidence { known: self.known(event, now), ..Evidence::default() };
+        let mut evidence = Evidence { known: self.known(event), ..Evidence::default() };
         let proof = self.trails.prove(event.build, now, self.rules, &mut evidence);
         let standing = match proof {
             _ if evidence.known.is_some() => Standing::Known,
@@ -87,11 +87,11 @@ impl Knowledge {
     }
 
     /// The other family tag that a build was seen in, not later than in this one and before that tag was left.
-    fn known(&self, event: &TagEvent, now: Second) -> Option<(super::names::Name, Second)> {
+    fn known(&self, event: &TagEvent) -> Option<(super::names::Name, Second)> {
         let others = self.tags.family().iter().filter(|member| member.tag != event.tag);
         others
             .filter_map(|member| {
-                let first = self.seen.first(BuildInTag::new(event.build, member.tag), now, self.known_age)?;
+                let first = self.seen.first(BuildInTag::new(event.build, member.tag))?;
                 let followed = member.left_at.is_none_or(|left_at| first <= left_at);
                 (followed && first <= event.first_seen).then_some((member.tag, first))
             })

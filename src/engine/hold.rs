@@ -53,6 +53,8 @@ pub struct HeldEvent {
     pub event: TagEvent,
     /// Why it is held.
     pub reason: Reason,
+    /// It came as a member of a burst.
+    pub in_burst: bool,
     /// When it was put into the hold.
     pub held_at: Second,
     /// What was known of it then.

@@ -46,6 +46,9 @@ impl BuildInTag {
 pub struct Entry {
     /// When it was first seen there.
     first: Short,
+    /// The day since 2000 that its age counts from: an import says what is in a tag now, however long ago it was tagged.
+    /// 0: an import, and no time has passed since.
+    learned: u16,
     /// It was untagged since it was last tagged.
     revoked: bool,
     /// Fingerprint of the message that tagged it first; 0 where that had no identity.
@@ -53,6 +56,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    fn streamed(at: Second, id: Fingerprint) -> Self {
+        let first = Short::new(at);
+        Self { first, learned: first.day(), revoked: false, id }
+    }
+
+    fn imported(at: Second) -> Self {
+        Self { first: Short::new(at), learned: 0, revoked: false, id: 0 }
+    }
+
     /// When the build was first seen in the tag.
     pub fn first(&self) -> Second {
         self.first.second()
@@ -74,6 +86,11 @@ impl Short {
     fn new(second: Second) -> Self {
         let since = second.0.saturating_sub(Self::ORIGIN).max(0);
         Self(u32::try_from(since).unwrap_or(u32::MAX))
+    }
+
+    /// Days since 2000, from 1 on.
+    fn day(self) -> u16 {
+        u16::try_from(self.0 / 86_400 + 1).unwrap_or(u16::MAX)
     }
 
     fn second(self) -> Second {
@@ -143,7 +160,7 @@ impl Seen {
         let print = fingerprint(id);
         let Some(entry) = self.entries.get(&key) else {
             self.journal.note(|| SeenFact::Tagged(key, at, print));
-            self.entries.insert(key, Entry { first: Short::new(at), revoked: false, id: print });
+            self.entries.insert(key, Entry::streamed(at, print));
             return Ok(First::Yes);
         };
         let fresh_id =
@@ -198,14 +215,13 @@ impl Seen {
     /// Takes note of a build that was in a tag at a time; an earlier time than the known one replaces it.
     pub fn know(&mut self, key: BuildInTag, at: Second) {
         self.journal.note(|| SeenFact::Known(key, at));
-        let entry = self.entries.entry(key).or_insert(Entry { first: Short::new(at), revoked: false, id: 0 });
+        let entry = self.entries.entry(key).or_insert(Entry::imported(at));
         entry.first = entry.first.min(Short::new(at));
     }
 
-    /// When a build was first seen in a tag, if that is no longer ago than `age`.
-    pub fn first(&self, key: BuildInTag, now: Second, age: Seconds) -> Option<Second> {
-        let first = self.entries.get(&key)?.first();
-        (now - first <= age).then_some(first)
+    /// When a build was first seen in a tag.
+    pub fn first(&self, key: BuildInTag) -> Option<Second> {
+        self.entries.get(&key).map(Entry::first)
     }
 
     /// Takes note that a build was submitted: for ever.
@@ -219,10 +235,17 @@ impl Seen {
         self.submitted.contains(&build)
     }
 
-    /// Forgets what is too old to matter: `keep` says how old an entry of a tag may become.
+    /// Forgets what is too old to matter, to the day: `keep` says how old an entry of a tag may become.
     pub fn sweep(&mut self, now: Second, id_age: Seconds, mut keep: impl FnMut(Name) -> Seconds) {
         self.journal.note(|| SeenFact::Swept(now));
-        self.entries.retain(|key, entry| now - entry.first() <= keep(key.tag));
+        let today = Short::new(now).day();
+        self.entries.retain(|key, entry| {
+            if entry.learned == 0 {
+                entry.learned = today;
+            }
+            let age = i64::from(today.saturating_sub(entry.learned));
+            age * 86_400 <= keep(key.tag).0
+        });
         for ids in [&mut self.tagged_again, &mut self.untagged] {
             ids.retain(|_, ids| ids.iter().any(|(_, when)| now - when.second() <= id_age));
         }
@@ -237,7 +260,7 @@ impl Seen {
                     remember(self.tagged_again.entry(key).or_default(), print, at);
                 }
                 None => {
-                    self.entries.insert(key, Entry { first: Short::new(at), revoked: false, id: print });
+                    self.entries.insert(key, Entry::streamed(at, print));
                 }
             },
             SeenFact::Untagged(key, at, print) => {
@@ -385,13 +408,22 @@ mod tests {
 
     #[test]
     fn sweeping_forgets_what_is_older_than_its_age_only() {
+        for (later, known) in [(10, true), (11, false)] {
+            let mut seen = Seen::default();
+            assert_eq!(seen.tag(key(1), &id("a"), Second(T), AGE), Ok(First::Yes));
+            seen.sweep(Second(T + later * DAY), AGE, |_| Seconds(10 * DAY));
+            assert_eq!(seen.first(key(1)).is_some(), known, "{later}");
+        }
+    }
+
+    #[test]
+    fn an_import_ages_from_the_day_it_was_read_however_old_the_build_is() {
         let mut seen = Seen::default();
-        seen.know(key(1), Second(T));
-        seen.sweep(Second(T + 10), AGE, |_| Seconds(10));
-        assert_eq!(seen.first(key(1), Second(T + 10), Seconds(10)), Some(Second(T)));
-        assert_eq!(seen.first(key(1), Second(T + 11), Seconds(10)), None);
-        seen.sweep(Second(T + 11), AGE, |_| Seconds(10));
-        assert!(seen.is_empty());
+        seen.know(key(1), Second(T - 3_000 * DAY));
+        for (later, known) in [(0, true), (10, true), (11, false)] {
+            seen.sweep(Second(T + later * DAY), AGE, |_| Seconds(10 * DAY));
+            assert_eq!(seen.first(key(1)).is_some(), known, "{later}");
+        }
     }
 
     #[test]
@@ -413,7 +445,7 @@ mod tests {
         for mut seen in [seen, again] {
             assert!(seen.is_submitted(key(1).build()));
             assert_eq!(seen.tag(key(1), &id("x"), Second(T + 3), AGE), Err(Reason::BuildInTag));
-            assert_eq!(seen.first(key(1), Second(T), AGE), Some(Second(T)));
+            assert_eq!(seen.first(key(1)), Some(Second(T)));
         }
     }
 }

@@ -73,11 +73,7 @@ impl Engine {
         // Where it came late, what the windows ran on counts, so that nothing known passes for unknown.
         let first_seen = match first {
             First::Yes => event.effective,
-            First::No => self
-                .known
-                .seen
-                .first(key, self.now, crate::time::Seconds(i64::MAX))
-                .unwrap_or(event.effective),
+            First::No => self.known.seen.first(key).unwrap_or(event.effective),
         };
         let teaches = self.teaching || self.is_before_begin(event.effective);
         let Some(event) = tag_event(event, tagged, first_seen) else { return };
