@@ -54,7 +54,7 @@ use crate::settings::{HoldAction, Settings};
 use crate::time::{Second, Seconds};
 
 /// How often what is too old is forgotten, in event time.
-const SWEEP_EVERY: Seconds = Seconds(86_400);
+const SWEEP_EVERY: Seconds = Seconds(7 * 86_400);
 
 /// What the engine has to say since it was last asked.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ pub struct Engine {
     /// The newest admitted event of each package.
     newest_admitted: HashMap<Box<str>, (Second, Position), foldhash::fast::RandomState>,
     /// Events that were ignored for their package, oldest first.
-    ignored: VecDeque<(Second, TagEvent)>,
+    ignored: VecDeque<(Second, Arc<TagEvent>)>,
     runs: u32,
     now: Second,
     next_sweep: Second,
@@ -150,6 +150,11 @@ impl Engine {
     /// What was decided since this was last called.
     pub fn take_output(&mut self) -> Output {
         Output { decisions: std::mem::take(&mut self.decisions), runs: std::mem::take(&mut self.reports) }
+    }
+
+    /// How many decisions wait to be taken.
+    pub fn undelivered(&self) -> usize {
+        self.decisions.len()
     }
 
     /// The event time before which no more records are expected; `None` while a partition has not shown one.
@@ -363,8 +368,8 @@ impl Engine {
             if at < since {
                 continue;
             }
-            if !self.select.is_eligible(&event.name) {
-                self.changes.note(|| Change::Ignored(at, Box::new(event.clone())));
+            if !self.select.is_eligible(event.nvr.name()) {
+                self.changes.note(|| Change::Ignored(at, Arc::clone(&event)));
                 self.ignored.push_back((at, event));
                 continue;
             }
@@ -390,7 +395,7 @@ impl Engine {
     ) {
         let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
         let id = self.holds.open_or_join(key, kind, self.now);
-        let (event, evidence) = (detail.event.clone(), detail.evidence.clone());
+        let (event, evidence) = (Arc::clone(&detail.event), detail.evidence.clone());
         self.holds.put(id, HeldEvent { event, reason, in_burst, held_at: self.now, evidence });
         detail.hold = Some(id);
         self.decide_event(reason, in_burst.then_some(id), detail);

@@ -91,22 +91,38 @@ impl fmt::Display for MessageId {
 }
 
 fn parse_uuid(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    let [hyphen_a, hyphen_b, hyphen_c, hyphen_d] = [text[8], text[13], text[18], text[23]];
+    if [hyphen_a, hyphen_b, hyphen_c, hyphen_d] != [b'-'; 4] {
         return None;
     }
     let mut value = 0u128;
-    for (index, byte) in text.iter().enumerate() {
-        let digit = match (index, byte) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => byte - b'0',
-            (_, b'a'..=b'f') => byte - b'a' + 10,
-            _ => return None,
-        };
-        value = value << 4 | u128::from(digit);
+    let mut bad = 0;
+    for part in [&text[..8], &text[9..13], &text[14..18], &text[19..23], &text[24..]] {
+        let mut bits = 0u64;
+        for byte in part {
+            // 0xff marks what is no digit; a look at the end spares one at every digit.
+            #[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
+            let digit = HEX[*byte as usize];
+            bad |= digit;
+            bits = bits << 4 | u64::from(digit & 0xf);
+        }
+        value = value << (part.len() * 4) | u128::from(bits);
     }
-    Some(value)
+    (bad < 0x10).then_some(value)
 }
+
+/// The value of each lower-case hexadecimal digit; 0xff for every other byte.
+#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
+const HEX: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+};
 
 /// A message, decoded as far as it is needed.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,22 +8,25 @@ pub mod summary;
 
 use std::path::{Path, PathBuf};
 
-use crate::decode::decode;
+use crate::decode::{CODE_PAGE, decode, split_page};
 use crate::engine::Engine;
 use crate::engine::save::RestoreError;
 use crate::engine::select::BadExpression;
-use crate::event::{Position, Record};
+use crate::event::{Decoded, Position, Record, Unreadable};
 use crate::input::known;
 use crate::input::{InputError, Lines, lists, sidecar};
 use crate::settings::{HoldAction, Route, Settings};
 use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, State, StateError};
 
 use self::output::{Output, OutputError};
-use self::source::{Message, Source};
+use self::source::Source;
 use self::summary::{Summary, Tally};
 
 /// Records between two writes of the state.
 pub const BATCH_RECORDS: u64 = 20_000;
+
+/// Decisions that are gathered before they are written out.
+const WRITE_AFTER: usize = 1_024;
 
 /// What a replay is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -194,40 +197,17 @@ impl Run {
         Ok(run)
     }
 
-    /// Reads one record and lets the engine decide. Gives whether there was one.
+    /// Reads one line and lets the engine decide. Gives whether there was one.
     fn step(&mut self) -> Result<bool, ReplayError> {
         let Self { engine, route, source, letters, state, .. } = self;
-        let Some(Message { record, page }) = source.next_message()? else { return Ok(false) };
-        let keep = state.is_some();
-        let mut give = |record: &Record<'_>| {
-            let decoded = decode(route, record);
-            if let (Err(unreadable), true) = (&decoded, keep) {
-                let bytes = record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec();
-                let (position, code) = (record.position, unreadable.code);
-                letters.push(DeadLetter {
-                    position,
-                    code,
-                    explanation: unreadable.explanation.clone(),
-                    bytes,
-                });
-            }
-            engine.record(record.position, record.kafka_millis, decoded);
-        };
-        let count = match page {
-            None => {
-                give(&record);
-                1
-            }
-            Some(messages) => {
-                for (offset, value) in (record.position.offset..).zip(&messages) {
-                    let position = Position { offset, ..record.position };
-                    give(&Record { position, value, ..record });
-                }
-                messages.len() as u64
-            }
-        };
-        self.records += count;
-        self.write_out()?;
+        let Some(record) = source.next_record()? else { return Ok(false) };
+        let keep = state.is_some().then_some(letters);
+        let messages = give(engine, route, &record, keep);
+        source.skip_positions(messages - 1);
+        self.records += messages;
+        if self.engine.undelivered() >= WRITE_AFTER {
+            self.write_out()?;
+        }
         Ok(true)
     }
 
@@ -242,6 +222,7 @@ impl Run {
     }
 
     fn commit(&mut self) -> Result<(), ReplayError> {
+        self.write_out()?;
         let Some(state) = &mut self.state else { return Ok(()) };
         let written = self.output.sync()?;
         let position = self.source.next_position().to_string();
@@ -266,6 +247,42 @@ impl Run {
         self.output.sync()?;
         Ok(self.tally.summary(&self.engine, self.records))
     }
+}
+
+/// Gives a line to the engine: one record, or the messages of a page, numbered on from its position. Gives how many.
+fn give(
+    engine: &mut Engine,
+    route: &Route,
+    record: &Record<'_>,
+    mut letters: Option<&mut Vec<DeadLetter>>,
+) -> u64 {
+    let decoded = decode(route, record);
+    let is_page = decoded.as_ref().is_err_and(|unreadable| unreadable.code == CODE_PAGE);
+    let page = if is_page { split_page(record.value).filter(|messages| !messages.is_empty()) } else { None };
+    let Some(messages) = page else {
+        give_one(engine, record, decoded, letters);
+        return 1;
+    };
+    for (offset, value) in (record.position.offset..).zip(&messages) {
+        let position = Position { offset, ..record.position };
+        let message = Record { position, value, ..*record };
+        give_one(engine, &message, decode(route, &message), letters.as_deref_mut());
+    }
+    messages.len() as u64
+}
+
+fn give_one(
+    engine: &mut Engine,
+    record: &Record<'_>,
+    decoded: Result<Decoded<'_>, Unreadable>,
+    letters: Option<&mut Vec<DeadLetter>>,
+) {
+    if let (Err(unreadable), Some(letters)) = (&decoded, letters) {
+        let bytes = record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec();
+        let (position, code) = (record.position, unreadable.code);
+        letters.push(DeadLetter { position, code, explanation: unreadable.explanation.clone(), bytes });
+    }
+    engine.record(record.position, record.kafka_millis, decoded);
 }
 
 fn offer_lists(engine: &mut Engine, options: &Options) -> Result<(), ReplayError> {

@@ -49,13 +49,13 @@ impl Attributes {
         } else {
             self.other_actors += 1;
         }
-        self.old_dist += u32::from(is_old_dist(tag, &event.release));
+        self.old_dist += u32::from(is_old_dist(tag, event.nvr.release()));
         if let Some((id, name)) = &self.last {
             self.neighbours += 1;
             self.ascending_ids += u32::from(*id < event.build.id);
-            self.ascending_names += u32::from(*name <= event.name);
+            self.ascending_names += u32::from(**name <= *event.nvr.name());
         }
-        self.last = Some((event.build.id, event.name.clone()));
+        self.last = Some((event.build.id, event.nvr.name().into()));
     }
 }
 

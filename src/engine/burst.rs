@@ -6,6 +6,7 @@
 //! its evidence by [`super::verdict`].
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ const STORM: Seconds = Seconds(3_600);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Due {
     /// The event.
-    pub event: TagEvent,
+    pub event: Arc<TagEvent>,
     /// What its build is.
     pub standing: Standing,
     /// The terms of that.
@@ -97,7 +98,7 @@ impl Rules {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Pending {
-    event: TagEvent,
+    event: Arc<TagEvent>,
     /// It needs a decision; one that is not eligible only counts.
     open: bool,
     /// Its class, once it was claimed.
@@ -160,7 +161,7 @@ pub struct Burst {
     due: usize,
     /// Past their hold-back, but their evidence is not old enough yet.
     #[serde(with = "super::pairs")]
-    ripening: BTreeMap<(Second, Position), (TagEvent, MemberOf)>,
+    ripening: BTreeMap<(Second, Position), (Arc<TagEvent>, MemberOf)>,
     run: Option<Run>,
     memory: Memory,
     closed: VecDeque<Closed>,
@@ -188,7 +189,7 @@ impl Burst {
         &mut self,
         rules: &Rules,
         known: &Knowledge,
-        event: TagEvent,
+        event: Arc<TagEvent>,
         open: bool,
         runs: &mut u32,
     ) -> Output {
@@ -204,8 +205,9 @@ impl Burst {
     }
 
     /// Takes an event in that is judged once more: it waits its hold-back again, and was counted before.
-    pub fn readmit(&mut self, mut event: TagEvent, now: Second) {
-        event.effective = event.effective.max(now);
+    pub fn readmit(&mut self, mut event: Arc<TagEvent>, now: Second) {
+        let again = Arc::make_mut(&mut event);
+        again.effective = again.effective.max(now);
         self.pending.push_back(Pending { event, open: true, claimed: None });
     }
 
@@ -246,7 +248,7 @@ impl Burst {
     }
 
     /// All events that wait for a decision, in the order of their turns: for the end of the input.
-    pub fn drain(&mut self) -> Vec<TagEvent> {
+    pub fn drain(&mut self) -> Vec<Arc<TagEvent>> {
         let ripening = std::mem::take(&mut self.ripening).into_values().map(|(event, _)| event);
         let pending = self.pending.drain(..).filter(|pending| pending.open).map(|pending| pending.event);
         let mut events: Vec<_> = ripening.chain(pending).collect();

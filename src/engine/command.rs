@@ -84,7 +84,7 @@ impl Engine {
                 Action::Release => self.release_reason(held, Reason::ReleasedByOperator, explicit),
                 Action::Drop => Reason::DroppedByOperator,
             };
-            (held.event.nvr(), reason)
+            (held.event.nvr.as_str().to_owned(), reason)
         });
         Ok(CommandReport { builds: builds.collect(), stay })
     }
@@ -111,7 +111,8 @@ impl Engine {
         if self.triggers.iter().all(|trigger| trigger.phase_word() == "quiet") {
             self.holds.close_if_empty(command.hold);
         }
-        let builds = done.iter().map(|(held, reason)| (held.event.nvr(), *reason)).collect();
+        let builds =
+            done.iter().map(|(held, reason)| (held.event.nvr.as_str().to_owned(), *reason)).collect();
         Ok(CommandReport { builds, stay })
     }
 

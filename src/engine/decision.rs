@@ -1,6 +1,7 @@
 //! What the engine says of a record, and why.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -185,7 +186,7 @@ impl Decision {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
     /// The event.
-    pub event: TagEvent,
+    pub event: Arc<TagEvent>,
     /// What was known of the build when it was judged.
     pub evidence: Evidence,
     /// The run it was a member of.

@@ -59,18 +59,64 @@ pub struct Tagged {
     /// Who did it.
     pub actor: Name,
     /// The build's name, version and release; only of a trigger tag's events.
-    pub nvr: Option<Box<Nvr>>,
+    pub nvr: Option<Nvr>,
 }
 
-/// A build as people name it.
+/// A build as people name it: name, version and release, in one text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(String, String, String)", into = "(String, String, String)")]
 pub struct Nvr {
-    /// Package name.
-    pub name: Box<str>,
-    /// Version.
-    pub version: Box<str>,
-    /// Release.
-    pub release: Box<str>,
+    text: Box<str>,
+    /// Length of the name.
+    name: u32,
+    /// Length of the release.
+    release: u32,
+}
+
+impl Nvr {
+    /// Puts the three together; a text longer than 4 GiB is none, and is cut.
+    pub fn new(name: &str, version: &str, release: &str) -> Self {
+        let mut text = String::with_capacity(name.len() + version.len() + release.len() + 2);
+        for part in [name, "-", version, "-", release] {
+            text.push_str(part);
+        }
+        let length = |part: &str| u32::try_from(part.len()).unwrap_or(u32::MAX);
+        Self { name: length(name), release: length(release), text: text.into() }
+    }
+
+    /// The package's name.
+    pub fn name(&self) -> &str {
+        self.text.get(..self.name as usize).unwrap_or_default()
+    }
+
+    /// The version.
+    pub fn version(&self) -> &str {
+        let end = self.text.len().saturating_sub(self.release as usize + 1);
+        self.text.get(self.name as usize + 1..end).unwrap_or_default()
+    }
+
+    /// The release.
+    pub fn release(&self) -> &str {
+        let start = self.text.len().saturating_sub(self.release as usize);
+        self.text.get(start..).unwrap_or_default()
+    }
+
+    /// Name, version and release as people write them.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<(String, String, String)> for Nvr {
+    fn from((name, version, release): (String, String, String)) -> Self {
+        Self::new(&name, &version, &release)
+    }
+}
+
+impl From<Nvr> for (String, String, String) {
+    fn from(nvr: Nvr) -> Self {
+        (nvr.name().to_owned(), nvr.version().to_owned(), nvr.release().to_owned())
+    }
 }
 
 /// An event of a trigger tag between its turn and its decision.
@@ -86,12 +132,8 @@ pub struct TagEvent {
     pub tag: Name,
     /// Who tagged it.
     pub actor: Name,
-    /// Package name.
-    pub name: Box<str>,
-    /// Version of the NVR.
-    pub version: Box<str>,
-    /// Release of the NVR.
-    pub release: Box<str>,
+    /// The build as people name it.
+    pub nvr: Nvr,
     /// What windows and timers run on.
     pub effective: Second,
     /// When it happened, as far as is known.
@@ -104,9 +146,20 @@ pub struct TagEvent {
     pub late: bool,
 }
 
-impl TagEvent {
-    /// Name, version and release as people write a build.
-    pub fn nvr(&self) -> String {
-        format!("{}-{}-{}", self.name, self.version, self.release)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_an_nvr() {
+        for (name, version, release) in
+            [("bash", "5.2", "1.fc42"), ("python-a-b", "1~rc1", "3"), ("", "", ""), ("a", "b", "")]
+        {
+            let nvr = Nvr::new(name, version, release);
+            assert_eq!((nvr.name(), nvr.version(), nvr.release()), (name, version, release));
+            assert_eq!(nvr.as_str(), format!("{name}-{version}-{release}"));
+            let text = serde_json::to_string(&nvr).unwrap();
+            assert_eq!(serde_json::from_str::<Nvr>(&text).unwrap(), nvr);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Holds: builds that wait until an operator or a stated rule decides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub struct TagKey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldEvent {
     /// The event.
-    pub event: TagEvent,
+    pub event: Arc<TagEvent>,
     /// Why it is held.
     pub reason: Reason,
     /// It came as a member of a burst.
@@ -102,10 +103,10 @@ impl Selection {
     pub fn names(&self, event: &TagEvent) -> bool {
         match self {
             Self::All => true,
-            Self::Package(name) => *event.name == **name,
-            Self::Except(name) => *event.name != **name,
-            Self::Nvr(nvr) => event.nvr() == *nvr,
-            Self::Pattern(pattern) => wildcard(pattern.as_bytes(), event.nvr().as_bytes()),
+            Self::Package(name) => event.nvr.name() == name,
+            Self::Except(name) => event.nvr.name() != name,
+            Self::Nvr(nvr) => event.nvr.as_str() == nvr,
+            Self::Pattern(pattern) => wildcard(pattern.as_bytes(), event.nvr.as_str().as_bytes()),
         }
     }
 

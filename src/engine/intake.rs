@@ -98,10 +98,8 @@ impl Engine {
         let names = &mut self.known.names;
         let tag = names.intern(&tagging.tag);
         let actor = tagging.user.as_deref().map_or(Name::OTHER, |user| names.intern(user));
-        let nvr = (tag == self.known.tags.trigger()).then(|| {
-            let [name, version, release] = [tagging.name, tagging.version, tagging.release].map(boxed);
-            Box::new(Nvr { name, version, release })
-        });
+        let nvr = (tag == self.known.tags.trigger())
+            .then(|| Nvr::new(&tagging.name, &tagging.version, &tagging.release));
         Ok(Tagged { build: BuildKey { instance, id: tagging.build_id }, tag, actor, nvr })
     }
 
@@ -148,8 +146,4 @@ impl Engine {
             detail: None,
         });
     }
-}
-
-fn boxed(text: Cow<'_, str>) -> Box<str> {
-    text.into_owned().into_boxed_str()
 }

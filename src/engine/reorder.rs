@@ -18,60 +18,45 @@ pub trait Placed {
 /// A queue that gives events back in the order of their turns.
 #[derive(Debug, Clone)]
 pub struct Reorder<T> {
-    /// By second; within one, in order of reading until it is opened.
-    seconds: BTreeMap<Second, Vec<T>>,
-    /// The second that is being worked off, last turn first.
-    open: Vec<T>,
-    length: usize,
+    events: BTreeMap<(Second, Position), T>,
 }
 
 impl<T> Default for Reorder<T> {
     fn default() -> Self {
-        Self { seconds: BTreeMap::new(), open: Vec::new(), length: 0 }
+        Self { events: BTreeMap::new() }
     }
 }
 
 impl<T: Placed> Reorder<T> {
     /// Adds an event; its effective time is not before the watermark that [`Reorder::pop_before`] was last given.
     pub fn push(&mut self, event: T) {
-        self.length += 1;
-        self.seconds.entry(event.effective()).or_default().push(event);
+        self.events.insert((event.effective(), event.position()), event);
     }
 
     /// Effective time of the event whose turn is next.
     pub fn next(&self) -> Option<Second> {
-        match self.open.last() {
-            Some(event) => Some(event.effective()),
-            None => self.seconds.first_key_value().map(|(second, _)| *second),
-        }
+        self.events.first_key_value().map(|((second, _), _)| *second)
     }
 
     /// Takes the next event if its effective time lies before `watermark`.
     pub fn pop_before(&mut self, watermark: Second) -> Option<T> {
-        if self.open.is_empty() {
-            let first = self.seconds.first_entry().filter(|entry| *entry.key() < watermark)?;
-            self.open = first.remove();
-            self.open.sort_unstable_by_key(|event| std::cmp::Reverse(event.position()));
-        }
-        self.length -= 1;
-        self.open.pop()
+        let first = self.events.first_entry().filter(|entry| entry.key().0 < watermark)?;
+        Some(first.remove())
     }
 
     /// How many events wait.
     pub fn len(&self) -> usize {
-        self.length
+        self.events.len()
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.length == 0
+        self.events.is_empty()
     }
 
     /// All waiting events, in the order of their turns.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        let mut later: Vec<&T> = self.seconds.values().flatten().collect();
-        later.sort_by_key(|event| (event.effective(), event.position()));
-        self.open.iter().rev().chain(later)
+        self.events.values()
     }
 }
 
@@ -92,7 +77,7 @@ mod tests {
     proptest! {
         #[test]
         fn gives_back_everything_before_the_watermark_in_order(
-            events in prop::collection::vec((0i64..9, 0u64..1_000), 0..60), watermark in 0i64..10,
+            events in prop::collection::btree_set((0i64..9, 0u64..1_000), 0..60), watermark in 0i64..10,
         ) {
             let mut queue = Reorder::default();
             for event in &events {

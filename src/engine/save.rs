@@ -25,9 +25,9 @@ use crate::time::Second;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// An event was admitted.
-    Admitted(Box<TagEvent>),
+    Admitted(Arc<TagEvent>),
     /// An event was ignored for its package, at that time.
-    Ignored(Second, Box<TagEvent>),
+    Ignored(Second, Arc<TagEvent>),
     /// All ignored events were judged again; those that still are ignored follow.
     IgnoredAgain,
     /// The counter of a tag changed, or was forgotten.
@@ -66,9 +66,9 @@ pub struct Changes {
     /// Counters as they are now; `None` for one that was forgotten.
     pub counters: Vec<(CounterKey, Option<Counter>)>,
     /// Admitted events.
-    pub admitted: Vec<TagEvent>,
+    pub admitted: Vec<Arc<TagEvent>>,
     /// Whether the ignored events stand here anew, and ignored events to add.
-    pub ignored: (bool, Vec<(Second, TagEvent)>),
+    pub ignored: (bool, Vec<(Second, Arc<TagEvent>)>),
     /// The package lists, if they changed.
     pub lists: Option<Lists>,
 }
@@ -87,7 +87,7 @@ pub struct Saved {
     /// The newest admitted event of each package.
     pub newest_admitted: Vec<(String, Second, Position)>,
     /// Ignored events, oldest first.
-    pub ignored: VecDeque<(Second, TagEvent)>,
+    pub ignored: VecDeque<(Second, Arc<TagEvent>)>,
     /// Package lists.
     pub lists: Lists,
 }
@@ -197,8 +197,8 @@ impl Engine {
         let mut counters = BTreeSet::new();
         for change in self.changes.take() {
             match change {
-                Change::Admitted(event) => changes.admitted.push(*event),
-                Change::Ignored(at, event) => changes.ignored.1.push((at, *event)),
+                Change::Admitted(event) => changes.admitted.push(event),
+                Change::Ignored(at, event) => changes.ignored.1.push((at, event)),
                 Change::IgnoredAgain => changes.ignored = (true, Vec::new()),
                 Change::Counter(key) => drop(counters.insert(key)),
                 Change::Lists => {

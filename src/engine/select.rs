@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use regex::RegexSet;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,8 @@ pub struct Select {
     change_max: f64,
     needs_list: bool,
     list: Option<Arc<PackageList>>,
+    /// The names of `list`, for look-up.
+    listed: HashSet<Box<str>, foldhash::fast::RandomState>,
     /// A list that an operator has to accept.
     proposed: Option<Arc<PackageList>>,
 }
@@ -75,6 +77,7 @@ impl Select {
             change_max: settings.list_change_max,
             needs_list: settings.needs_list,
             list: None,
+            listed: HashSet::default(),
             proposed: None,
         })
     }
@@ -86,6 +89,9 @@ impl Select {
 
     /// The name that a package has downstream.
     pub fn downstream<'a>(&'a self, name: &'a str) -> &'a str {
+        if self.renames.is_empty() {
+            return name;
+        }
         self.renames.get(name).map_or(name, |name| name)
     }
 
@@ -93,12 +99,12 @@ impl Select {
     pub fn is_eligible(&self, name: &str) -> bool {
         let name = self.downstream(name);
         let listed = match &self.list {
-            Some(list) => list.names.contains(name),
+            Some(_) => self.listed.contains(name),
             None => !self.needs_list,
         };
         listed
             && self.include.as_ref().is_none_or(|include| include.is_match(name))
-            && !self.exclude.is_match(name)
+            && (self.exclude.is_empty() || !self.exclude.is_match(name))
     }
 
     /// Takes a package list. The last good one stays where the new one is empty, or differs so much that somebody
@@ -108,7 +114,7 @@ impl Select {
             return ListVerdict::Empty;
         }
         let Some(current) = &self.list else {
-            self.list = Some(list);
+            self.put(Some(list));
             return ListVerdict::Applied;
         };
         if current.names == list.names {
@@ -124,7 +130,7 @@ impl Select {
             return ListVerdict::Waits { added, removed, of };
         }
         self.proposed = None;
-        self.list = Some(list);
+        self.put(Some(list));
         ListVerdict::Applied
     }
 
@@ -132,7 +138,9 @@ impl Select {
     pub fn accept(&mut self) -> bool {
         let proposed = self.proposed.take();
         let waited = proposed.is_some();
-        self.list = proposed.or_else(|| self.list.take());
+        if waited {
+            self.put(proposed);
+        }
         waited
     }
 
@@ -143,8 +151,14 @@ impl Select {
 
     /// Puts lists back in force that were so before.
     pub fn restore_lists(&mut self, list: Option<Arc<PackageList>>, proposed: Option<Arc<PackageList>>) {
-        self.list = list;
+        self.put(list);
         self.proposed = proposed;
+    }
+
+    fn put(&mut self, list: Option<Arc<PackageList>>) {
+        let names = list.iter().flat_map(|list| &list.names);
+        self.listed = names.map(|name| name.as_str().into()).collect();
+        self.list = list;
     }
 }
 

@@ -10,6 +10,7 @@ use super::seen::{BuildInTag, First};
 use super::tags::Role;
 use super::trail::Appearance;
 use crate::time::Second;
+use std::sync::Arc;
 
 impl Engine {
     /// Lets an event act; its effective time is not before that of the last one.
@@ -82,7 +83,7 @@ impl Engine {
         } else if self.known.seen.is_submitted(event.build) {
             Some(Reason::AlreadySubmitted)
         } else {
-            (!self.select.is_eligible(&event.name)).then_some(Reason::NotEligible)
+            (!self.select.is_eligible(event.nvr.name())).then_some(Reason::NotEligible)
         };
         if let Some(reason) = verdict {
             self.decide_closed(reason, &event);
@@ -98,16 +99,17 @@ impl Engine {
     }
 
     /// Decides an event that counts in bursts but needs no more.
-    fn decide_closed(&mut self, reason: Reason, event: &TagEvent) {
+    fn decide_closed(&mut self, reason: Reason, event: &Arc<TagEvent>) {
         if self.teaching {
             return;
         }
-        let detail = Detail { event: event.clone(), evidence: Evidence::default(), run: None, hold: None };
+        let detail =
+            Detail { event: Arc::clone(event), evidence: Evidence::default(), run: None, hold: None };
         self.decide_event(reason, None, detail);
         if reason == Reason::NotEligible && self.select.lists().0.is_some() {
             let now = self.now;
-            self.changes.note(|| Change::Ignored(now, Box::new(event.clone())));
-            self.ignored.push_back((now, event.clone()));
+            self.changes.note(|| Change::Ignored(now, Arc::clone(event)));
+            self.ignored.push_back((now, Arc::clone(event)));
             let since = self.now - self.settings.dedupe.ignored;
             while self.ignored.len() > self.settings.bounds.waiting as usize
                 || self.ignored.front().is_some_and(|(at, _)| *at < since)
@@ -199,21 +201,18 @@ impl Engine {
 }
 
 /// The event of a trigger tag; `None` for another tag, of which no names are kept.
-fn tag_event(event: Queued, tagged: Tagged, first_seen: Second) -> Option<TagEvent> {
-    let nvr = *tagged.nvr?;
-    Some(TagEvent {
+fn tag_event(event: Queued, tagged: Tagged, first_seen: Second) -> Option<Arc<TagEvent>> {
+    Some(Arc::new(TagEvent {
         position: event.position,
         id: event.id,
         build: tagged.build,
         tag: tagged.tag,
         actor: tagged.actor,
-        name: nvr.name,
-        version: nvr.version,
-        release: nvr.release,
+        nvr: tagged.nvr?,
         effective: event.effective,
         happened: event.happened,
         first_seen,
         mark: event.mark,
         late: event.late,
-    })
+    }))
 }

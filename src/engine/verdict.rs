@@ -9,6 +9,7 @@ use super::hold::{HeldEvent, HoldKind};
 use super::save::Change;
 use crate::settings::HoldAction;
 use crate::time::Second;
+use std::sync::Arc;
 
 /// What becomes of an event that falls due.
 enum Verdict {
@@ -106,11 +107,11 @@ impl Engine {
     }
 
     /// Hands an event on to the governor and the sink.
-    fn admit(&mut self, event: &TagEvent) {
+    fn admit(&mut self, event: &Arc<TagEvent>) {
         self.known.seen.submit(event.build);
-        self.changes.note(|| Change::Admitted(Box::new(event.clone())));
+        self.changes.note(|| Change::Admitted(Arc::clone(event)));
         let tagged = (event.effective, event.position);
-        let newest = self.newest_admitted.entry(event.name.clone()).or_insert(tagged);
+        let newest = self.newest_admitted.entry(event.nvr.name().into()).or_insert(tagged);
         *newest = tagged.max(*newest);
     }
 
@@ -136,7 +137,7 @@ impl Engine {
         if self.known.seen.is_submitted(event.build) {
             return Reason::AlreadySubmitted;
         }
-        let newest = self.newest_admitted.get(&event.name);
+        let newest = self.newest_admitted.get(event.nvr.name());
         if newest.is_some_and(|newest| *newest > (event.effective, event.position)) {
             return Reason::Superseded;
         }

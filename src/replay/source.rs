@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use crate::decode::split_page;
 use crate::event::{Position, Record};
 use crate::input::sidecar::{KafkaSide, Sidecar};
 use crate::input::{InputError, Lines};
@@ -11,13 +10,6 @@ use crate::state::SourceProgress;
 
 /// How much of a file's first line tells it from another of the same name, in bytes.
 const HEAD_MAX_BYTES: usize = 4_096;
-
-/// One line of input: a record, or a page of many.
-pub(super) struct Message<'a> {
-    pub(super) record: Record<'a>,
-    /// The messages of a datagrepper page; the first has the record's position.
-    pub(super) page: Option<Vec<&'a [u8]>>,
-}
 
 /// Reads files in turn.
 pub(super) struct Source {
@@ -63,7 +55,7 @@ impl Source {
     }
 
     /// The next line that was not read in a run before.
-    pub(super) fn next_message(&mut self) -> Result<Option<Message<'_>>, InputError> {
+    pub(super) fn next_record(&mut self) -> Result<Option<Record<'_>>, InputError> {
         let side = loop {
             if !self.advance()? {
                 return Ok(None);
@@ -77,10 +69,9 @@ impl Source {
         };
         let Some(lines) = &self.current else { return Ok(None) };
         let line = lines.last_line();
-        let page = split_page(line.bytes).filter(|page| !page.is_empty());
         let position =
             Position { partition: side.as_ref().map_or(0, |side| side.partition), offset: self.position };
-        self.position += page.as_ref().map_or(1, |page| page.len() as u64);
+        self.position += 1;
         if let Some(progress) = self.reading.and_then(|index| self.read.get_mut(index)) {
             progress.lines += 1;
         }
@@ -88,7 +79,12 @@ impl Source {
         self.headers = side.map(|side| side.headers).unwrap_or_default();
         let record =
             Record { position, kafka_millis, headers: &self.headers, value: line.bytes, cut: line.cut };
-        Ok(Some(Message { record, page }))
+        Ok(Some(record))
+    }
+
+    /// Leaves out positions: those of further messages on the line that was given last.
+    pub(super) fn skip_positions(&mut self, count: u64) {
+        self.position += count;
     }
 
     /// The position that the next record will have.

@@ -31,7 +31,7 @@ impl Tally {
                 decision.reason,
                 Reason::NotEligible | Reason::BeforeBegin | Reason::ReleasedByRule | Reason::DroppedByRule
             );
-            self.without += u64::from(counts && engine.is_eligible(&detail.event.name));
+            self.without += u64::from(counts && engine.is_eligible(detail.event.nvr.name()));
         }
         for report in &output.runs {
             if self.bursts.len() < BURSTS_TOLD {
@@ -47,7 +47,6 @@ impl Tally {
         let account = engine.account();
         let total = account.total();
         let outcomes = Outcome::ALL.iter().map(|outcome| (outcome.word(), total.outcome(*outcome))).collect();
-        let reasons = account.reasons().iter().filter(|(_, count)| **count > 0);
         let submitted = total.outcome(Outcome::Submitted);
         let governor = engine.settings().governor;
         #[expect(clippy::cast_precision_loss, reason = "a count of builds is far below 2^52")]
@@ -67,7 +66,7 @@ impl Tally {
             received: total.received,
             pending: total.pending,
             outcomes,
-            reasons: reasons.map(|(reason, count)| (reason.word(), *count)).collect(),
+            reasons: account.reasons().map(|(reason, count)| (reason.word(), count)).collect(),
             bursts: self.bursts,
             more_bursts: self.more_bursts,
             holds: holds.collect(),

@@ -150,7 +150,7 @@ impl State {
         Ok(newest.into_iter().map(|(package, (at, position))| (package, at, position)).collect())
     }
 
-    fn ignored(&self) -> Result<VecDeque<(Second, crate::engine::event::TagEvent)>, StateError> {
+    fn ignored(&self) -> Result<VecDeque<(Second, Arc<crate::engine::event::TagEvent>)>, StateError> {
         let rows = self.rows("SELECT at, data FROM ignored ORDER BY id", |row| {
             Ok((Second(row.get(0)?), row.get::<_, String>(1)?))
         })?;

@@ -129,8 +129,15 @@ fn write_admitted(db: &Transaction<'_>, engine: &Engine, event: &TagEvent) -> Re
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'admitted')";
     let Position { partition, offset } = event.position;
     let tag = engine.name(event.tag);
-    let row =
-        params![partition, int(offset), int(event.build.id), event.name, event.nvr(), tag, event.effective.0];
+    let row = params![
+        partition,
+        int(offset),
+        int(event.build.id),
+        event.nvr.name(),
+        event.nvr.as_str(),
+        tag,
+        event.effective.0
+    ];
     db.prepare_cached(put)?.execute(row)?;
     Ok(())
 }
@@ -142,7 +149,7 @@ fn write_ignored(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Re
     }
     for (at, event) in events {
         let put = "INSERT INTO ignored (at, data) VALUES (?1, ?2)";
-        db.prepare_cached(put)?.execute(params![at.0, json("an ignored event", event)?])?;
+        db.prepare_cached(put)?.execute(params![at.0, json("an ignored event", &**event)?])?;
     }
     if !events.is_empty() {
         let since = engine.now() - engine.settings().dedupe.ignored;
@@ -170,7 +177,8 @@ fn write_holds(db: &Transaction<'_>, engine: &Engine, changes: &[HoldChange]) ->
             HoldChange::Put(id, held) => {
                 let put = "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
                 let Position { partition, offset } = held.event.position;
-                let (nvr, reason, at) = (held.event.nvr(), held.reason.word(), held.held_at.to_string());
+                let (nvr, reason, at) =
+                    (held.event.nvr.as_str(), held.reason.word(), held.held_at.to_string());
                 let (build, data) = (int(held.event.build.id), json("a held event", held)?);
                 let row = params![id.0, partition, int(offset), build, nvr, reason, at, data];
                 db.prepare_cached(put)?.execute(row)?;
@@ -226,7 +234,7 @@ fn write_decisions(db: &Transaction<'_>, engine: &Engine, decisions: &[Decision]
             int(decision.position.offset),
             id,
             event.map(|event| int(event.build.id)),
-            event.map(TagEvent::nvr),
+            event.map(|event| event.nvr.as_str()),
             event.map(|event| engine.name(event.tag)),
             decision.outcome().word(),
             decision.code.unwrap_or_else(|| decision.reason.word()),
