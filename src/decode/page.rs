@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// The most messages a page may hold; datagrepper itself gives at most 100 at once.
@@ -11,6 +12,8 @@ pub const PAGE_MAX_MESSAGES: usize = 10_000;
 struct Page<'a> {
     #[serde(borrow)]
     raw_messages: Vec<&'a RawValue>,
+    /// What has a topic is a message.
+    topic: Option<IgnoredAny>,
 }
 
 /// The messages of a datagrepper page, in its order, each as a value for [`decode`](super::decode).
@@ -27,6 +30,6 @@ pub fn split_page(value: &[u8]) -> Option<Vec<&[u8]>> {
     let text = std::str::from_utf8(value).ok()?;
     let page: Page<'_> = serde_json::from_str(text).ok()?;
     let messages = page.raw_messages;
-    (messages.len() <= PAGE_MAX_MESSAGES)
+    (page.topic.is_none() && messages.len() <= PAGE_MAX_MESSAGES)
         .then(|| messages.into_iter().map(|message| message.get().as_bytes()).collect())
 }
