@@ -127,12 +127,12 @@ fn skip(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
 
 /// The rest of an object behind its brace; `depth` counts it.
 fn object(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
     let mut rest = space(rest);
     if let [b'}', after @ ..] = rest {
         return Some(after);
-    }
-    if depth > MAX_DEPTH {
-        return None;
     }
     loop {
         rest = string(rest.strip_prefix(b"\"")?)?;
@@ -147,10 +147,10 @@ fn object(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
 
 /// The rest of a list behind its bracket; `depth` counts it.
 fn array(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
-    let mut rest = space(rest);
     if depth > MAX_DEPTH {
         return None;
     }
+    let mut rest = space(rest);
     if let [b']', after @ ..] = rest {
         return Some(after);
     }
@@ -275,6 +275,9 @@ const fn first_byte(marks: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::strict;
     use super::*;
 
     #[test]
@@ -289,6 +292,181 @@ mod tests {
                     assert_eq!(first_byte(special_bytes(u64::from_le_bytes(chunk))), expected, "{chunk:?}");
                 }
             }
+        }
+    }
+
+    /// Pieces of JSON and of what is none, strung together at random: often valid, often just not.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            " ",
+            "\n",
+            "\t",
+            "\u{c}",
+            "\u{a0}",
+            "0",
+            "-",
+            "1",
+            "12",
+            "0.5",
+            "1e3",
+            "1E-7",
+            "01",
+            "1.",
+            ".5",
+            "-0",
+            "true",
+            "false",
+            "null",
+            "nul",
+            "\"a\"",
+            "\"\"",
+            "\"tag\"",
+            "\"\\n\"",
+            "\"\\u00e9\"",
+            "\"\\ud800\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"é📦\"",
+            "\"\u{1f}\"",
+            "\"\u{7f}\"",
+            "\"body\":{",
+            "\"headers\":{",
+            "\"msg\":",
+            "\"topic\":\"x\"",
+            "\"sent-at\":1",
+            "\"build_id\":7",
+            "\"b\\u006fdy\":",
+            "\"name\":\"long enough a text\"",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Valid JSON of any shape, with odd but allowed white space, numbers, escapes and keys that matter.
+    fn json() -> impl Strategy<Value = String> {
+        let key = prop::sample::select(vec![
+            "body",
+            "msg",
+            "headers",
+            "topic",
+            "id",
+            "msg_id",
+            "timestamp",
+            "sent-at",
+            "raw_messages",
+            "tag",
+            "build_id",
+            "name",
+            "version",
+            "owner",
+            "x",
+            "",
+            "é",
+            "\\n",
+            "t\\u0061g",
+        ]);
+        let space = prop::sample::select(vec!["", "", "", " ", " ", "  ", "\n", "\r\n\t "]);
+        let leaf = prop::sample::select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "1e999",
+            "12.50E+3",
+            "9223372036854775808",
+            "\"\"",
+            "\"f42\"",
+            "\"eight by\"",
+            "\"sixteen bytes it!\"",
+            "\"é\\\\\\\"\"",
+            "\"\\ud83d\\udce6\"",
+            "\"\\udc80\"",
+            "[]",
+            "{}",
+            "[ ]",
+            "{ }",
+        ]);
+        let value = leaf.prop_map(str::to_owned).prop_recursive(4, 40, 6, move |inner| {
+            let member = (key.clone(), space.clone(), space.clone(), inner.clone());
+            let member =
+                member.prop_map(|(key, before, after, value)| format!("\"{key}\"{before}:{after}{value}"));
+            let glue = space.clone().prop_map(|space| format!("{space},{space}"));
+            prop_oneof![
+                (prop::collection::vec(member, 0..7), glue.clone())
+                    .prop_map(|(all, glue)| { format!("{{{}}}", all.join(&glue)) }),
+                (prop::collection::vec(inner, 0..4), glue)
+                    .prop_map(|(all, glue)| format!("[{}]", all.join(&glue))),
+            ]
+        });
+        value.boxed()
+    }
+
+    /// The law: the scan accepts what the strict reader accepts and finds the same, but for escapes in keys.
+    fn agrees(text: &str) -> Result<(), TestCaseError> {
+        let mut envelope = Envelope::default();
+        let quick = scan(text, &mut envelope).map(|()| envelope);
+        match (quick, strict::read(text.as_bytes())) {
+            (Some(quick), Ok(strict)) => prop_assert_eq!(quick, strict, "{}", text),
+            (None, Ok(_)) => prop_assert!(text.contains('\\'), "given up: {text}"),
+            (Some(_), Err(problem)) => prop_assert!(false, "accepted: {text}: {problem:?}"),
+            (None, Err(problem)) => prop_assert!(!problem.explanation.is_empty()),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nesting_is_counted_alike() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            for depth in [126, 127, 128, 200] {
+                for key in ["x", "tag", "body", "headers", "msg"] {
+                    let inner = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+                    let text = format!("{{\"{key}\": {inner}}}");
+                    agrees(&text).unwrap();
+                    let read = scan(&text, &mut Envelope::default());
+                    assert_eq!(read.is_some(), depth < MAX_DEPTH, "{depth} in {key}");
+                }
+            }
+            // Empty containers at the limit.
+            for inner in ["[]", "{}", "[ ]", "{ }"] {
+                for depth in [126, 127] {
+                    let text = format!("{{\"x\":{}{inner}{}}}", open.repeat(depth), close.repeat(depth));
+                    agrees(&text).unwrap();
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn any_pieces_are_read_alike(text in pieces()) {
+            agrees(&text)?;
+            agrees(&format!("{{{text}}}"))?;
+            agrees(&format!("{{\"body\":{{{text}}}}}"))?;
+        }
+
+        #[test]
+        fn any_json_is_read_alike(text in json(), cut in any::<prop::sample::Index>()) {
+            agrees(&text)?;
+            agrees(&format!("{{\"topic\": \"x\", \"body\": {text}}}"))?;
+            let end = cut.index(text.len() + 1);
+            if let Some(start) = text.get(..end) {
+                agrees(start)?;
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_alike(text in any::<String>()) {
+            agrees(&text)?;
+            agrees(&format!("{{\"name\": \"{text}\"}}"))?;
         }
     }
 }
