@@ -90,39 +90,33 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// Reads eight digits at a time: every record has an identity, so this runs for each.
 fn parse_uuid(text: &[u8]) -> Option<u128> {
-    let text: &[u8; 36] = text.try_into().ok()?;
-    let [hyphen_a, hyphen_b, hyphen_c, hyphen_d] = [text[8], text[13], text[18], text[23]];
-    if [hyphen_a, hyphen_b, hyphen_c, hyphen_d] != [b'-'; 4] {
+    let hyphens = [8, 13, 18, 23].iter().all(|place| text.get(*place) == Some(&b'-'));
+    if text.len() != 36 || !hyphens {
         return None;
     }
-    let mut value = 0u128;
-    let mut bad = 0;
-    for part in [&text[..8], &text[9..13], &text[14..18], &text[19..23], &text[24..]] {
-        let mut bits = 0u64;
-        for byte in part {
-            // 0xff marks what is no digit; a look at the end spares one at every digit.
-            #[expect(clippy::indexing_slicing, reason = "the table has an entry for every byte")]
-            let digit = HEX[*byte as usize];
-            bad |= digit;
-            bits = bits << 4 | u64::from(digit & 0xf);
-        }
-        value = value << (part.len() * 4) | u128::from(bits);
-    }
-    (bad < 0x10).then_some(value)
+    let four = |place: usize| text.get(place..)?.first_chunk().map(|chunk| u32::from_be_bytes(*chunk));
+    [(0, 4), (9, 14), (19, 24), (28, 32)].iter().try_fold(0, |value, &(place, next)| {
+        let digits = hex_digits(u64::from(four(place)?) << 32 | u64::from(four(next)?))?;
+        Some(value << 32 | u128::from(digits))
+    })
 }
 
-/// The value of each lower-case hexadecimal digit; 0xff for every other byte.
-#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
-const HEX: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
-        digit += 1;
+/// The value of eight hexadecimal digits in lower case, one a byte, the first in the highest byte.
+fn hex_digits(text: u64) -> Option<u32> {
+    const ONES: u64 = u64::MAX / 255;
+    // Letters, and no digits, have bit 6 set; each step works on all eight bytes and stays within each.
+    let nibbles = (text & (ONES * 0x0f)) + (text >> 6 & ONES) * 9;
+    let letters = (nibbles + ONES * 0x76) >> 7 & ONES;
+    let written = nibbles + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
+    if nibbles & (ONES * 0xf0) != 0 || written != text {
+        return None;
     }
-    table
-};
+    let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    u32::try_from((quads | quads >> 16) & 0xffff_ffff).ok()
+}
 
 /// A message, decoded as far as it is needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -229,6 +223,25 @@ mod tests {
             assert_eq!(MessageId::parse(text).to_string(), text);
         }
         assert!(matches!(MessageId::parse("b1cb6938-bab8-4597-b278-dd45f5491ce8"), MessageId::Uuid(_)));
+    }
+
+    #[test]
+    fn a_uuid_is_one_at_every_digit() {
+        let usual = b"b1cb6938-bab8-4597-b278-dd45f5491ce8";
+        for place in 0..usual.len() {
+            for byte in 0..=u8::MAX {
+                let mut text = usual.to_vec();
+                text[place] = byte;
+                let digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                let good = if usual[place] == b'-' { byte == b'-' } else { digit };
+                let read = parse_uuid(&text);
+                assert_eq!(read.is_some(), good, "byte {byte} at {place}");
+                if let Some(value) = read {
+                    assert_eq!(MessageId::Uuid(value).to_string().as_bytes(), text);
+                }
+            }
+        }
+        assert_eq!(parse_uuid(b"b1cb6938-bab8-4597-b278-dd45f5491ce"), None);
     }
 
     #[test]

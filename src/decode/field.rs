@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Problem;
-use super::strict::unquote;
+use super::envelope::Value;
 use crate::event::SentAt;
 use crate::text::bounded;
 use crate::time::Second;
@@ -41,19 +41,19 @@ pub(super) const PACKAGE: Field = Field { name: "package", missing: "no_package"
 
 impl Field {
     /// The value, if one was given; null counts as none.
-    pub(super) fn given<'a>(self, raw: Option<&'a str>) -> Result<&'a str, Problem> {
-        let lacks = |how| Err(Problem::new(self.missing, format!("`{}` is {how}", self.name)));
-        match raw {
-            None => lacks("missing"),
-            Some("null") => lacks("null"),
-            Some(raw) => Ok(raw),
-        }
+    pub(super) fn given(self, value: Option<Value<'_>>) -> Result<Value<'_>, Problem> {
+        let how = match value {
+            Some(NULL) => "null",
+            Some(value) => return Ok(value),
+            None => "missing",
+        };
+        Err(Problem::new(self.missing, format!("`{}` is {how}", self.name)))
     }
 
     /// A text that is not empty.
-    pub(super) fn text<'a>(self, raw: Option<&'a str>) -> Result<Cow<'a, str>, Problem> {
-        let raw = self.given(raw)?;
-        let text = unquote(raw).ok_or_else(|| self.problem(raw, "a text is needed"))?;
+    pub(super) fn text(self, value: Option<Value<'_>>) -> Result<Cow<'_, str>, Problem> {
+        let value = self.given(value)?;
+        let text = value.text().ok_or_else(|| self.problem(value, "a text is needed"))?;
         if text.is_empty() {
             return Err(Problem::new(self.bad, format!("`{}` is an empty text", self.name)));
         }
@@ -68,68 +68,73 @@ impl Field {
     }
 
     /// A text that may be missing or null.
-    pub(super) fn optional_text<'a>(self, raw: Option<&'a str>) -> Result<Option<Cow<'a, str>>, Problem> {
-        match raw {
-            None | Some("null") => Ok(None),
+    pub(super) fn optional_text(self, value: Option<Value<'_>>) -> Result<Option<Cow<'_, str>>, Problem> {
+        match value {
+            None | Some(NULL) => Ok(None),
             given => self.text(given).map(Some),
         }
     }
 
     /// The number that Koji gave to something.
-    pub(super) fn number(self, raw: Option<&str>) -> Result<u64, Problem> {
-        let raw = self.given(raw)?;
-        lenient_number(raw).ok_or_else(|| self.problem(raw, "a whole number from 1 to 2^63 - 1 is needed"))
+    pub(super) fn number(self, value: Option<Value<'_>>) -> Result<u64, Problem> {
+        let value = self.given(value)?;
+        lenient_number(value)
+            .ok_or_else(|| self.problem(value, "a whole number from 1 to 2^63 - 1 is needed"))
     }
 
     /// Any whole number.
-    pub(super) fn whole(self, raw: Option<&str>) -> Result<i64, Problem> {
-        let raw = self.given(raw)?;
-        raw.parse().map_err(|_| self.problem(raw, "a whole number is needed"))
+    pub(super) fn whole(self, value: Option<Value<'_>>) -> Result<i64, Problem> {
+        let value = self.given(value)?;
+        let whole = if let Value::Json(raw) = value { raw.parse().ok() } else { None };
+        whole.ok_or_else(|| self.problem(value, "a whole number is needed"))
     }
 
     /// Says what was found instead of what is needed.
-    pub(super) fn problem(self, raw: &str, needed: &str) -> Problem {
-        Problem::new(self.bad, format!("`{}` is {}, {needed}", self.name, Found(raw)))
+    pub(super) fn problem(self, found: Value<'_>, needed: &str) -> Problem {
+        let (Value::Text(raw) | Value::Json(raw)) = found;
+        let (excerpt, kind) = (bounded(raw, EXCERPT_CHARS), kind(found));
+        Problem::new(self.bad, format!("`{}` is {kind} `{excerpt}`, {needed}", self.name))
+    }
+}
+
+const NULL: Value<'static> = Value::Json("null");
+
+/// What kind of value it is, for people.
+fn kind(value: Value<'_>) -> &'static str {
+    let Value::Json(raw) = value else { return "the text" };
+    match raw.as_bytes().first() {
+        Some(b'"') => "the text",
+        Some(b'{') => "the object",
+        Some(b'[') => "the list",
+        Some(b't' | b'f') => "the truth value",
+        _ => "the number",
     }
 }
 
 /// A text that explains but does not decide: whatever is no text counts as not given.
-pub(super) fn lenient_text(raw: Option<&str>) -> Option<Cow<'_, str>> {
-    raw.and_then(unquote).filter(|text| !text.is_empty() && text.len() <= TEXT_MAX_BYTES)
+pub(super) fn lenient_text(value: Option<Value<'_>>) -> Option<Cow<'_, str>> {
+    value.and_then(Value::text).filter(|text| !text.is_empty() && text.len() <= TEXT_MAX_BYTES)
 }
 
 /// A number of Koji's, written with digits alone.
-pub(super) fn lenient_number(raw: &str) -> Option<u64> {
-    let digits = raw.bytes().all(|byte| byte.is_ascii_digit());
-    raw.parse().ok().filter(|number| digits && (1..=NUMBER_MAX).contains(number))
+pub(super) fn lenient_number(value: Value<'_>) -> Option<u64> {
+    let Value::Json(raw) = value else { return None };
+    raw.parse().ok().filter(|number| (1..=NUMBER_MAX).contains(number))
 }
 
 /// A time as messages carry it: a text in ISO 8601 or a number of seconds.
-pub(super) fn time(raw: Option<&str>) -> SentAt {
-    let Some(raw) = raw.filter(|raw| *raw != "null") else { return SentAt::Missing };
-    if !raw.starts_with('"') {
-        return seconds(raw);
+pub(super) fn time(value: Option<Value<'_>>) -> SentAt {
+    match value {
+        None | Some(NULL) => SentAt::Missing,
+        Some(Value::Json(raw)) if !raw.starts_with('"') => seconds(raw),
+        Some(value) => {
+            let second = value.text().and_then(|text| Second::parse(&text));
+            second.map_or(SentAt::Unreadable, SentAt::At)
+        }
     }
-    unquote(raw).and_then(|text| Second::parse(&text)).map_or(SentAt::Unreadable, SentAt::At)
 }
 
 /// A number of seconds since 1970, with or without a fraction.
 pub(super) fn seconds(text: &str) -> SentAt {
     text.parse().ok().and_then(Second::from_float).map_or(SentAt::Unreadable, SentAt::At)
-}
-
-/// Prints what kind of value was found, and its beginning.
-struct Found<'a>(&'a str);
-
-impl std::fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match self.0.as_bytes().first() {
-            Some(b'"') => "the text",
-            Some(b'{') => "the object",
-            Some(b'[') => "the list",
-            Some(b't' | b'f') => "the truth value",
-            _ => "the number",
-        };
-        write!(f, "{kind} `{}`", bounded(self.0, EXCERPT_CHARS))
-    }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::field;
-use super::strict::unquote;
+use super::strict;
 use crate::event::{MessageId, SentAt};
 use crate::time::Second;
 
@@ -66,7 +66,7 @@ impl<'a> Headers<'a> {
 /// The text of a value. A converter may have written it as a JSON string.
 fn text(value: &[u8]) -> Option<Cow<'_, str>> {
     let text = std::str::from_utf8(value).ok()?;
-    Some(unquote(text).unwrap_or(Cow::Borrowed(text))).filter(|text| !text.is_empty())
+    Some(strict::value(text).text().unwrap_or(Cow::Borrowed(text))).filter(|text| !text.is_empty())
 }
 
 fn without_prefix(name: &str) -> &str {

@@ -3,286 +3,259 @@
 //! It accepts exactly the JSON that `serde_json` accepts, nested at most [`MAX_DEPTH`] deep, with one exception:
 //! where a key it has to compare is written with an escape it gives up, and [`super::strict`] reads the record.
 //! It unescapes nothing and builds nothing; a value that is kept is kept as its text.
+//!
+//! Every function takes the rest of the text and gives what follows the part it has read, `None` where that part is
+//! not what it should be. Passed by value the rest stays in registers, which is most of the speed.
 
-use super::envelope::{Container, Envelope, Fields, MAX_DEPTH};
+use super::envelope::{Container, Envelope, MAX_DEPTH, Value};
 
-/// Reads a record whole. `None`: not JSON, no object, too deep, or a case for the strict reader.
-pub(super) fn scan(text: &str) -> Option<Envelope<'_>> {
-    let mut scanner = Scanner { text, rest: text.as_bytes() };
-    let mut envelope = Envelope::default();
-    scanner.space();
-    scanner.envelope(&mut envelope)?;
-    scanner.space();
-    scanner.rest.is_empty().then_some(envelope)
+/// What is left of the text.
+type Rest<'a> = &'a [u8];
+
+/// Reads a record whole into an empty envelope. `None`: not JSON, no object, too deep, or a case for the strict reader;
+/// then the envelope holds nothing of use.
+pub(super) fn scan<'a>(text: &'a str, envelope: &mut Envelope<'a>) -> Option<()> {
+    let rest = members(space(text.as_bytes()), |key, rest| match key {
+        b"body" => container(text, rest, Container::Body, envelope),
+        b"msg" => container(text, rest, Container::Msg, envelope),
+        b"headers" => {
+            envelope.sent_at = None;
+            object_or_other(rest, |key, rest| {
+                if key != b"sent-at" {
+                    return skip(rest, 2);
+                }
+                let (value, rest) = keep(text, rest, 2)?;
+                envelope.sent_at = Some(value);
+                Some(rest)
+            })
+        }
+        _ => {
+            let (value, rest) = keep(text, rest, 1)?;
+            envelope.keep(key, value);
+            Some(rest)
+        }
+    })?;
+    space(rest).is_empty().then_some(())
 }
 
-struct Scanner<'a> {
+/// The value of `body` or `msg`.
+fn container<'a>(
     text: &'a str,
-    rest: &'a [u8],
+    rest: Rest<'a>,
+    container: Container,
+    envelope: &mut Envelope<'a>,
+) -> Option<Rest<'a>> {
+    if !envelope.takes(container) {
+        return object_or_other(rest, |_, rest| skip(rest, 2));
+    }
+    let fields = &mut envelope.fields;
+    let after = object_or_other(rest, |key, rest| match fields.slot(key) {
+        Some(slot) => {
+            let (value, rest) = keep(text, rest, 2)?;
+            *slot = Some(value);
+            Some(rest)
+        }
+        None => skip(rest, 2),
+    })?;
+    envelope.contained = Some((container, Value::Json(between(text, rest, after)?)));
+    Some(after)
 }
 
-impl<'a> Scanner<'a> {
-    fn envelope(&mut self, envelope: &mut Envelope<'a>) -> Option<()> {
-        self.members(|scanner, key| match key {
-            b"body" => scanner.container(Container::Body, envelope),
-            b"msg" => scanner.container(Container::Msg, envelope),
-            b"headers" => {
-                envelope.sent_at = None;
-                scanner.object_or_other(|scanner, key| {
-                    let raw = scanner.raw(2)?;
-                    if key == b"sent-at" {
-                        envelope.sent_at = Some(raw);
-                    }
-                    Some(())
-                })
-            }
-            _ => {
-                let raw = scanner.raw(1)?;
-                envelope.keep(key, raw);
-                Some(())
-            }
-        })
-    }
+/// A value of the record: an object whose members are looked at, or anything else, which is passed over.
+fn object_or_other<'a>(
+    rest: Rest<'a>,
+    member: impl FnMut(&'a [u8], Rest<'a>) -> Option<Rest<'a>>,
+) -> Option<Rest<'a>> {
+    if rest.first() == Some(&b'{') { members(rest, member) } else { skip(rest, 1) }
+}
 
-    /// The value of `body` or `msg`.
-    fn container(&mut self, container: Container, envelope: &mut Envelope<'a>) -> Option<()> {
-        let mut fields = Fields::default();
-        let before = self.rest;
-        self.object_or_other(|scanner, key| {
-            if let Some(slot) = fields.slot(key) {
-                *slot = Some(scanner.raw(2)?);
-                Some(())
-            } else {
-                scanner.value(2)
-            }
-        })?;
-        let raw = self.text_since(before)?;
-        envelope.contain(container, raw, fields);
-        Some(())
+/// The members of an object; `member` is given a key and the text from its value on, which it has to pass over.
+#[inline]
+fn members<'a>(
+    rest: Rest<'a>,
+    mut member: impl FnMut(&'a [u8], Rest<'a>) -> Option<Rest<'a>>,
+) -> Option<Rest<'a>> {
+    let mut rest = space(rest.strip_prefix(b"{")?);
+    if let [b'}', after @ ..] = rest {
+        return Some(after);
     }
-
-    /// A value of the record: an object whose members are looked at, or anything else, which is passed over.
-    fn object_or_other(&mut self, member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
-        if self.rest.first() == Some(&b'{') { self.members(member) } else { self.value(1) }
-    }
-
-    /// The members of an object; `member` has to pass over the value of the key it is given.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
-        self.expect(b'{')?;
-        self.space();
-        if self.skip(b'}') {
-            return Some(());
-        }
-        loop {
-            let key = self.plain_key()?;
-            self.colon()?;
-            member(self, key)?;
-            if !self.comma(b'}')? {
-                return Some(());
-            }
-        }
-    }
-
-    /// Passes over a value and gives its text; `depth` containers are open around it.
-    fn raw(&mut self, depth: usize) -> Option<&'a str> {
-        let before = self.rest;
-        self.value(depth)?;
-        self.text_since(before)
-    }
-
-    fn text_since(&self, before: &'a [u8]) -> Option<&'a str> {
-        let start = self.text.len().checked_sub(before.len())?;
-        let end = self.text.len().checked_sub(self.rest.len())?;
-        self.text.get(start..end)
-    }
-
-    /// Passes over any value.
-    fn value(&mut self, depth: usize) -> Option<()> {
-        match self.rest.split_first()? {
-            (b'"', rest) => {
-                self.rest = rest;
-                self.string()
-            }
-            (b'{', rest) => {
-                self.rest = rest;
-                self.skip_object(depth + 1)
-            }
-            (b'[', rest) => {
-                self.rest = rest;
-                self.skip_array(depth + 1)
-            }
-            (b'-' | b'0'..=b'9', _) => self.number(),
-            (b't', rest) => self.literal(rest, b"rue"),
-            (b'f', rest) => self.literal(rest, b"alse"),
-            (b'n', rest) => self.literal(rest, b"ull"),
-            _ => None,
-        }
-    }
-
-    fn skip_object(&mut self, depth: usize) -> Option<()> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        self.space();
-        if self.skip(b'}') {
-            return Some(());
-        }
-        loop {
-            self.expect(b'"')?;
-            self.string()?;
-            self.colon()?;
-            self.value(depth)?;
-            if !self.comma(b'}')? {
-                return Some(());
-            }
-        }
-    }
-
-    fn skip_array(&mut self, depth: usize) -> Option<()> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        self.space();
-        if self.skip(b']') {
-            return Some(());
-        }
-        loop {
-            self.value(depth)?;
-            if !self.comma(b']')? {
-                return Some(());
-            }
-        }
-    }
-
-    /// A key without its quotes; `None` also where it holds an escape.
-    fn plain_key(&mut self) -> Option<&'a [u8]> {
-        self.expect(b'"')?;
-        let before = self.rest;
-        self.plain_run();
-        let key = before.get(..before.len().checked_sub(self.rest.len())?)?;
-        self.expect(b'"')?;
-        Some(key)
-    }
-
-    /// The rest of a string behind its opening quote.
-    fn string(&mut self) -> Option<()> {
-        loop {
-            self.plain_run();
-            match self.rest {
-                [b'"', rest @ ..] => {
-                    self.rest = rest;
-                    return Some(());
-                }
-                [b'\\', b'u', a, b, c, d, rest @ ..]
-                    if [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()) =>
-                {
-                    self.rest = rest;
-                }
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => {
-                    self.rest = rest
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// Passes over characters of a string up to a quote, a backslash or a control character.
-    fn plain_run(&mut self) {
-        while let Some((chunk, rest)) = self.rest.split_first_chunk::<8>() {
-            let found = special_bytes(u64::from_le_bytes(*chunk));
-            if found == 0 {
-                self.rest = rest;
-            } else {
-                let length = (found.trailing_zeros() / 8) as usize;
-                self.rest = self.rest.get(length..).unwrap_or_default();
-                return;
-            }
-        }
-        while let [byte, rest @ ..] = self.rest
-            && !matches!(byte, b'"' | b'\\' | 0..=0x1f)
-        {
-            self.rest = rest;
-        }
-    }
-
-    fn number(&mut self) -> Option<()> {
-        self.skip(b'-');
-        match self.rest.split_first()? {
-            (b'0', rest) => self.rest = rest,
-            _ => self.digits()?,
-        }
-        if self.skip(b'.') {
-            self.digits()?;
-        }
-        if self.skip(b'e') || self.skip(b'E') {
-            if !self.skip(b'+') {
-                self.skip(b'-');
-            }
-            self.digits()?;
-        }
-        Some(())
-    }
-
-    /// One digit or more.
-    fn digits(&mut self) -> Option<()> {
-        let before = self.rest.len();
-        while let [b'0'..=b'9', rest @ ..] = self.rest {
-            self.rest = rest;
-        }
-        (self.rest.len() < before).then_some(())
-    }
-
-    fn literal(&mut self, rest: &'a [u8], tail: &[u8]) -> Option<()> {
-        self.rest = rest.strip_prefix(tail)?;
-        Some(())
-    }
-
-    /// The colon behind a key, with the white space around it.
-    fn colon(&mut self) -> Option<()> {
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Some(())
-    }
-
-    /// What follows a member: true behind a comma, false behind the end of the container.
-    fn comma(&mut self, end: u8) -> Option<bool> {
-        self.space();
-        let (&byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        match byte {
-            b',' => {
-                self.space();
-                Some(true)
-            }
-            _ if byte == end => Some(false),
-            _ => None,
-        }
-    }
-
-    fn space(&mut self) {
-        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.rest {
-            self.rest = rest;
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        self.skip(byte).then_some(())
-    }
-
-    fn skip(&mut self, byte: u8) -> bool {
-        match self.rest.split_first() {
-            Some((&first, rest)) if first == byte => {
-                self.rest = rest;
-                true
-            }
-            _ => false,
+    loop {
+        let start = rest.strip_prefix(b"\"")?;
+        let end = plain(start);
+        let key = start.get(..start.len().checked_sub(end.len())?)?;
+        rest = space(member(key, colon(end.strip_prefix(b"\"")?)?)?);
+        match rest {
+            [b',', after @ ..] => rest = space(after),
+            [b'}', after @ ..] => return Some(after),
+            _ => return None,
         }
     }
 }
 
-/// Marks, by its highest bit, the first byte of eight that is a quote, a backslash or a control character; bits
-/// above the first mark mean nothing (a borrow may run into them), zero means that there is none.
+/// Passes over a value and gives it; `depth` containers are open around it.
+#[inline]
+fn keep<'a>(text: &'a str, rest: Rest<'a>, depth: usize) -> Option<(Value<'a>, Rest<'a>)> {
+    if let [b'"', start @ ..] = rest
+        && let end = plain(start)
+        && let [b'"', after @ ..] = end
+    {
+        return Some((Value::Text(between(text, start, end)?), after));
+    }
+    let after = skip(rest, depth)?;
+    Some((Value::Json(between(text, rest, after)?), after))
+}
+
+/// The text from one rest to a later one.
+#[inline]
+fn between<'a>(text: &'a str, from: Rest<'_>, to: Rest<'_>) -> Option<&'a str> {
+    text.get(text.len().checked_sub(from.len())?..text.len().checked_sub(to.len())?)
+}
+
+/// Passes over any value.
+fn skip(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
+    match rest.split_first()? {
+        (b'"', rest) => string(rest),
+        (b'{', rest) => object(rest, depth + 1),
+        (b'[', rest) => array(rest, depth + 1),
+        (b'-' | b'0'..=b'9', _) => number(rest),
+        (b't', rest) => rest.strip_prefix(b"rue"),
+        (b'f', rest) => rest.strip_prefix(b"alse"),
+        (b'n', rest) => rest.strip_prefix(b"ull"),
+        _ => None,
+    }
+}
+
+/// The rest of an object behind its brace; `depth` counts it.
+fn object(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let mut rest = space(rest);
+    if let [b'}', after @ ..] = rest {
+        return Some(after);
+    }
+    loop {
+        rest = string(rest.strip_prefix(b"\"")?)?;
+        rest = space(skip(colon(rest)?, depth)?);
+        match rest {
+            [b',', after @ ..] => rest = space(after),
+            [b'}', after @ ..] => return Some(after),
+            _ => return None,
+        }
+    }
+}
+
+/// The rest of a list behind its bracket; `depth` counts it.
+fn array(rest: Rest<'_>, depth: usize) -> Option<Rest<'_>> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let mut rest = space(rest);
+    if let [b']', after @ ..] = rest {
+        return Some(after);
+    }
+    loop {
+        rest = space(skip(rest, depth)?);
+        match rest {
+            [b',', after @ ..] => rest = space(after),
+            [b']', after @ ..] => return Some(after),
+            _ => return None,
+        }
+    }
+}
+
+/// The rest of a string behind its opening quote.
+fn string(mut rest: Rest<'_>) -> Option<Rest<'_>> {
+    loop {
+        rest = plain(rest);
+        match rest {
+            [b'"', after @ ..] => return Some(after),
+            [b'\\', b'u', a, b, c, d, after @ ..] if [a, b, c, d].iter().all(|x| x.is_ascii_hexdigit()) => {
+                rest = after;
+            }
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', after @ ..] => rest = after,
+            _ => return None,
+        }
+    }
+}
+
+fn number(rest: Rest<'_>) -> Option<Rest<'_>> {
+    let rest = rest.strip_prefix(b"-").unwrap_or(rest);
+    let mut rest = match rest {
+        [b'0', after @ ..] => after,
+        _ => digits(rest)?,
+    };
+    if let [b'.', after @ ..] = rest {
+        rest = digits(after)?;
+    }
+    if let [b'e' | b'E', b'+' | b'-', after @ ..] | [b'e' | b'E', after @ ..] = rest {
+        rest = digits(after)?;
+    }
+    Some(rest)
+}
+
+/// One digit or more.
+fn digits(rest: Rest<'_>) -> Option<Rest<'_>> {
+    let [b'0'..=b'9', rest @ ..] = rest else { return None };
+    let mut rest = rest;
+    while let [b'0'..=b'9', after @ ..] = rest {
+        rest = after;
+    }
+    Some(rest)
+}
+
+/// The colon behind a key, with the white space around it.
+#[inline]
+fn colon(rest: Rest<'_>) -> Option<Rest<'_>> {
+    let rest = match rest {
+        [b':', after @ ..] => after,
+        _ => space(rest).strip_prefix(b":")?,
+    };
+    Some(space(rest))
+}
+
+/// Passes over white space, of which there is mostly none or one.
+#[inline]
+fn space(rest: Rest<'_>) -> Rest<'_> {
+    let rest = match rest {
+        [b' ', after @ ..] => after,
+        _ => rest,
+    };
+    match rest {
+        [first, ..] if *first > b' ' => rest,
+        _ => long_space(rest),
+    }
+}
+
+#[cold]
+fn long_space(mut rest: Rest<'_>) -> Rest<'_> {
+    while let [b' ' | b'\n' | b'\r' | b'\t', after @ ..] = rest {
+        rest = after;
+    }
+    rest
+}
+
+/// Passes over characters of a string up to a quote, a backslash or a control character.
+#[inline]
+fn plain(mut rest: Rest<'_>) -> Rest<'_> {
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        let found = special_bytes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return rest.get(first_byte(found)..).unwrap_or_default();
+        }
+        rest = after;
+    }
+    while let [byte, after @ ..] = rest
+        && !matches!(byte, b'"' | b'\\' | 0..=0x1f)
+    {
+        rest = after;
+    }
+    rest
+}
+
+/// Marks, by its highest bit, the first of eight bytes that ends a run of plain characters; zero where none does. Bits
+/// above the first mark mean nothing: a borrow may have run into them.
+#[inline]
 const fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES * 0x80;
@@ -294,8 +267,17 @@ const fn special_bytes(word: u64) -> u64 {
     (control | quote | backslash) & HIGHS
 }
 
+/// The place of the first byte that is marked, 8 where none is.
+#[inline]
+const fn first_byte(marks: u64) -> usize {
+    (marks.trailing_zeros() / 8) as usize
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::strict;
     use super::*;
 
     #[test]
@@ -305,12 +287,186 @@ mod tests {
                 for filler in [b'a', 0x20, 0x21, 0x7f, 0x80, 0xff, b'#', b']'] {
                     let mut chunk = [filler; 8];
                     chunk[place] = byte;
-                    let found = special_bytes(u64::from_le_bytes(chunk));
                     let special = matches!(byte, b'"' | b'\\' | 0..=0x1f);
                     let expected = if special { place } else { 8 };
-                    assert_eq!(found.trailing_zeros() as usize / 8, expected, "{chunk:?}");
+                    assert_eq!(first_byte(special_bytes(u64::from_le_bytes(chunk))), expected, "{chunk:?}");
                 }
             }
+        }
+    }
+
+    /// Pieces of JSON and of what is none, strung together at random: often valid, often just not.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            " ",
+            "\n",
+            "\t",
+            "\u{c}",
+            "\u{a0}",
+            "0",
+            "-",
+            "1",
+            "12",
+            "0.5",
+            "1e3",
+            "1E-7",
+            "01",
+            "1.",
+            ".5",
+            "-0",
+            "true",
+            "false",
+            "null",
+            "nul",
+            "\"a\"",
+            "\"\"",
+            "\"tag\"",
+            "\"\\n\"",
+            "\"\\u00e9\"",
+            "\"\\ud800\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"é📦\"",
+            "\"\u{1f}\"",
+            "\"\u{7f}\"",
+            "\"body\":{",
+            "\"headers\":{",
+            "\"msg\":",
+            "\"topic\":\"x\"",
+            "\"sent-at\":1",
+            "\"build_id\":7",
+            "\"b\\u006fdy\":",
+            "\"name\":\"long enough a text\"",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Valid JSON of any shape, with odd but allowed white space, numbers, escapes and keys that matter.
+    fn json() -> impl Strategy<Value = String> {
+        let key = prop::sample::select(vec![
+            "body",
+            "msg",
+            "headers",
+            "topic",
+            "id",
+            "msg_id",
+            "timestamp",
+            "sent-at",
+            "raw_messages",
+            "tag",
+            "build_id",
+            "name",
+            "version",
+            "owner",
+            "x",
+            "",
+            "é",
+            "\\n",
+            "t\\u0061g",
+        ]);
+        let space = prop::sample::select(vec!["", "", "", " ", " ", "  ", "\n", "\r\n\t "]);
+        let leaf = prop::sample::select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "1e999",
+            "12.50E+3",
+            "9223372036854775808",
+            "\"\"",
+            "\"f42\"",
+            "\"eight by\"",
+            "\"sixteen bytes it!\"",
+            "\"é\\\\\\\"\"",
+            "\"\\ud83d\\udce6\"",
+            "\"\\udc80\"",
+            "[]",
+            "{}",
+            "[ ]",
+            "{ }",
+        ]);
+        let value = leaf.prop_map(str::to_owned).prop_recursive(4, 40, 6, move |inner| {
+            let member = (key.clone(), space.clone(), space.clone(), inner.clone());
+            let member =
+                member.prop_map(|(key, before, after, value)| format!("\"{key}\"{before}:{after}{value}"));
+            let glue = space.clone().prop_map(|space| format!("{space},{space}"));
+            prop_oneof![
+                (prop::collection::vec(member, 0..7), glue.clone())
+                    .prop_map(|(all, glue)| { format!("{{{}}}", all.join(&glue)) }),
+                (prop::collection::vec(inner, 0..4), glue)
+                    .prop_map(|(all, glue)| format!("[{}]", all.join(&glue))),
+            ]
+        });
+        value.boxed()
+    }
+
+    /// The law: the scan accepts what the strict reader accepts and finds the same, but for escapes in keys.
+    fn agrees(text: &str) -> Result<(), TestCaseError> {
+        let mut envelope = Envelope::default();
+        let quick = scan(text, &mut envelope).map(|()| envelope);
+        match (quick, strict::read(text.as_bytes())) {
+            (Some(quick), Ok(strict)) => prop_assert_eq!(quick, strict, "{}", text),
+            (None, Ok(_)) => prop_assert!(text.contains('\\'), "given up: {text}"),
+            (Some(_), Err(problem)) => prop_assert!(false, "accepted: {text}: {problem:?}"),
+            (None, Err(problem)) => prop_assert!(!problem.explanation.is_empty()),
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nesting_is_counted_alike() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            for depth in [126, 127, 128, 200] {
+                for key in ["x", "tag", "body", "headers", "msg"] {
+                    let inner = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+                    let text = format!("{{\"{key}\": {inner}}}");
+                    agrees(&text).unwrap();
+                    let read = scan(&text, &mut Envelope::default());
+                    assert_eq!(read.is_some(), depth < MAX_DEPTH, "{depth} in {key}");
+                }
+            }
+            // Empty containers at the limit.
+            for inner in ["[]", "{}", "[ ]", "{ }"] {
+                for depth in [126, 127] {
+                    let text = format!("{{\"x\":{}{inner}{}}}", open.repeat(depth), close.repeat(depth));
+                    agrees(&text).unwrap();
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn any_pieces_are_read_alike(text in pieces()) {
+            agrees(&text)?;
+            agrees(&format!("{{{text}}}"))?;
+            agrees(&format!("{{\"body\":{{{text}}}}}"))?;
+        }
+
+        #[test]
+        fn any_json_is_read_alike(text in json(), cut in any::<prop::sample::Index>()) {
+            agrees(&text)?;
+            agrees(&format!("{{\"topic\": \"x\", \"body\": {text}}}"))?;
+            let end = cut.index(text.len() + 1);
+            if let Some(start) = text.get(..end) {
+                agrees(start)?;
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_alike(text in any::<String>()) {
+            agrees(&text)?;
+            agrees(&format!("{{\"name\": \"{text}\"}}"))?;
         }
     }
 }

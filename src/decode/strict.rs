@@ -1,7 +1,6 @@
 //! The reader of reference: `serde_json` alone. It reads what the quick scan leaves to it and explains what is no
 //! JSON; the quick scan is tested against it.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
@@ -9,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Problem;
-use super::envelope::{Container, Envelope, Fields, MAX_DEPTH};
+use super::envelope::{Container, Envelope, MAX_DEPTH, Value};
 use crate::text::{bounded, bounded_bytes};
 
 /// How much of a record that cannot be read is shown.
@@ -95,24 +94,35 @@ impl<'de: 'a, 'a> Deserialize<'de> for Envelope<'a> {
                 envelope.sent_at = None;
                 each_member(raw, |key, raw| {
                     if key == b"sent-at" {
-                        envelope.sent_at = Some(raw);
+                        envelope.sent_at = Some(value(raw));
                     }
                 });
             }
-            _ => envelope.keep(key, raw),
+            _ => envelope.keep(key, value(raw)),
         }))?;
         Ok(envelope)
     }
 }
 
 fn contain<'a>(envelope: &mut Envelope<'a>, container: Container, raw: &'a str) {
-    let mut fields = Fields::default();
+    if !envelope.takes(container) {
+        return;
+    }
+    envelope.contained = Some((container, Value::Json(raw)));
     each_member(raw, |key, raw| {
-        if let Some(slot) = fields.slot(key) {
-            *slot = Some(raw);
+        if let Some(slot) = envelope.fields.slot(key) {
+            *slot = Some(value(raw));
         }
     });
-    envelope.contain(container, raw, fields);
+}
+
+/// A value from its JSON text.
+pub(super) fn value(raw: &str) -> Value<'_> {
+    let inside = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inside.filter(|text| !text.contains('\\')) {
+        Some(text) => Value::Text(text),
+        None => Value::Json(raw),
+    }
 }
 
 /// Shows each member of `raw`, a JSON text known to be valid; one that is no object has none.
@@ -135,19 +145,10 @@ impl<'de, F: FnMut(&[u8], &'de str)> Visitor<'de> for Members<F> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             // A key that is no text (half a surrogate pair) is none that matters.
-            if let Some(key) = unquote(key.get()) {
+            if let Some(key) = self::value(key.get()).text() {
                 (self.0)(key.as_bytes(), value.get());
             }
         }
         Ok(())
     }
-}
-
-/// The text that a JSON string means. `None`: the value is no string, or stands for no text.
-pub(super) fn unquote(raw: &str) -> Option<Cow<'_, str>> {
-    let inside = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inside));
-    }
-    serde_json::from_str(raw).ok().map(Cow::Owned)
 }
