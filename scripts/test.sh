@@ -142,7 +142,7 @@ esac
 mkdir -p "$logs"
 "steps_of_$kind"
 if [[ ${#rows[@]} -eq 0 ]]; then
-  printf 'scripts/test.sh: no step of `%s` is called %s\n' "$kind" "${wanted[*]}" >&2
+  printf 'scripts/test.sh: there is no step %s of %s\n' "${wanted[*]}" "$kind" >&2
   exit 2
 fi
 table

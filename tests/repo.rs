@@ -17,20 +17,22 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files of the repository that are text, as (path from its root, content).
+/// The files of the repository that are text, as (path from its root, content), in order.
 fn files() -> Vec<(String, String)> {
+    // What Git ignores; `.git` is a file in a second worktree.
+    let skipped = ["target", ".git", "fuzz/target", "fuzz/corpus", "fuzz/artifacts", "fuzz/coverage"];
     let mut found = Vec::new();
     let mut folders = vec![root().to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-            let skipped = ["target", ".git", "fuzz/target", "fuzz/corpus", "fuzz/artifacts", "fuzz/coverage"];
+        for entry in fs::read_dir(&folder).expect("a folder that can be listed") {
+            let path = entry.expect("a folder that can be listed").path();
+            let name = path.strip_prefix(root()).expect("it was found there").to_string_lossy().into_owned();
+            if skipped.contains(&name.as_str()) {
+                continue;
+            }
             if path.is_dir() {
-                if !skipped.contains(&name.as_str()) {
-                    folders.push(path);
-                }
-            } else if let (false, Ok(text)) = (name == ".git", fs::read_to_string(&path)) {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
                 found.push((name, text));
             }
         }
@@ -40,19 +42,17 @@ fn files() -> Vec<(String, String)> {
     found
 }
 
-fn is_rust(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "rs")
-}
-
-fn is_page(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "md")
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == extension)
 }
 
 /// Whether `text` names `word` as a whole word, or a path where it holds one.
 fn names(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word)
-        .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
+    text.match_indices(word).any(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        !before.ends_with(is_part) && !rest.strip_prefix(word).is_some_and(|after| after.starts_with(is_part))
+    })
 }
 
 /// The code of a line, without a comment behind it.
@@ -82,8 +82,9 @@ fn a_word_is_found_whole() {
 #[test]
 fn the_core_has_no_clock_no_io_and_no_tasks() {
     let files = files();
-    let core =
-        files.iter().filter(|(name, _)| is_rust(name) && CORE.iter().any(|core| name.starts_with(core)));
+    let core = files
+        .iter()
+        .filter(|(name, _)| has_extension(name, "rs") && CORE.iter().any(|core| name.starts_with(core)));
     let mut seen = 0;
     let mut found = Vec::new();
     for (name, text) in core {
@@ -102,7 +103,7 @@ fn no_file_is_too_long() {
     let mut found = Vec::new();
     for (name, text) in files() {
         let lines = text.lines().count();
-        if lines > LINES_MAX && (is_rust(&name) || is_page(&name) || name.ends_with(".sh")) {
+        if lines > LINES_MAX && ["rs", "md", "sh"].iter().any(|extension| has_extension(&name, extension)) {
             found.push(format!("{name}: {lines} lines"));
         }
     }
@@ -133,7 +134,7 @@ fn no_path_of_somebodys_machine_is_written_down() {
     for (name, text) in files() {
         for (number, line) in text.lines().enumerate() {
             let starts_path = |at: usize| {
-                let before = line[..at].chars().next_back();
+                let before = line.split_at(at).0.chars().next_back();
                 before.is_none_or(|c| !(c.is_alphanumeric() || ".-_~*>}$)/:".contains(c)))
             };
             let is_path = |mark: &String| line.match_indices(mark.as_str()).any(|(at, _)| starts_path(at));
@@ -156,10 +157,8 @@ fn links(text: &str) -> Vec<(usize, String)> {
         if in_code {
             continue;
         }
-        for (at, _) in line.match_indices("](") {
-            let target = line[at + 2..].split(')').next().unwrap_or_default();
-            found.push((number + 1, target.to_owned()));
-        }
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        found.extend(targets.map(|target| (number + 1, target.to_owned())));
     }
     found
 }
@@ -181,7 +180,7 @@ fn anchors(text: &str) -> Vec<String> {
 fn every_relative_link_of_a_page_leads_somewhere() {
     let mut seen = 0;
     let mut found = Vec::new();
-    for (name, text) in files().into_iter().filter(|(name, _)| is_page(name)) {
+    for (name, text) in files().into_iter().filter(|(name, _)| has_extension(name, "md")) {
         for (line, target) in links(&text) {
             if target.contains("://") || target.starts_with("mailto:") {
                 continue;
@@ -219,7 +218,7 @@ fn every_path_named_in_a_page_is_there() {
     ];
     let mut seen = 0;
     let mut found = Vec::new();
-    for (name, text) in files().into_iter().filter(|(name, _)| is_page(name)) {
+    for (name, text) in files().into_iter().filter(|(name, _)| has_extension(name, "md")) {
         for (number, line) in text.lines().enumerate() {
             for word in line.split('`').skip(1).step_by(2) {
                 if !folders.iter().any(|folder| word.starts_with(folder))
@@ -243,7 +242,8 @@ fn every_file_of_the_core_stands_in_the_code_map() {
     let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     let modules = files().into_iter().map(|(name, _)| name).filter(|name| {
         let depth = name.matches('/').count();
-        is_rust(name) && (name.starts_with("src/engine/") || name.starts_with("src/") && depth == 1)
+        has_extension(name, "rs")
+            && (name.starts_with("src/engine/") || name.starts_with("src/") && depth == 1)
     });
     let missing: Vec<_> = modules.filter(|name| !map.contains(&format!("`{name}`"))).collect();
     none_of("docs/architecture.md says nothing of", &missing);
@@ -255,7 +255,9 @@ fn every_invariant_that_the_code_names_is_stated() {
     let stated = |id: &str| page.lines().any(|line| line.starts_with(&format!("| {id} |")));
     let mut seen = 0;
     let mut found = Vec::new();
-    for (name, text) in files().into_iter().filter(|(name, _)| is_rust(name) && name.starts_with("src/")) {
+    for (name, text) in
+        files().into_iter().filter(|(name, _)| has_extension(name, "rs") && name.starts_with("src/"))
+    {
         for (number, line) in text.lines().enumerate() {
             for part in line.to_lowercase().split("invariant i").skip(1) {
                 let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
@@ -275,7 +277,9 @@ fn every_allowed_skip_can_happen() {
     let list = fs::read_to_string(root().join("tests/allowed-skips.txt")).unwrap();
     let sources: Vec<_> = files()
         .into_iter()
-        .filter(|(name, _)| (is_rust(name) || name.ends_with(".sh")) && name != "tests/repo.rs")
+        .filter(|(name, _)| {
+            (has_extension(name, "rs") || has_extension(name, "sh")) && name != "tests/repo.rs"
+        })
         .collect();
     // What a skip names by a variable stands as an argument beside it.
     let can_happen = |skip: &str| {
@@ -296,7 +300,7 @@ fn every_allowed_skip_can_happen() {
 fn scripts_can_be_run() {
     let scripts: Vec<PathBuf> = files()
         .into_iter()
-        .filter(|(name, text)| text.starts_with("#!") && (name.ends_with(".sh") || name == ".ci/run"))
+        .filter(|(name, text)| text.starts_with("#!") && (has_extension(name, "sh") || name == ".ci/run"))
         .map(|(name, _)| root().join(name))
         .collect();
     assert!(scripts.len() >= 3, "only {} scripts were found", scripts.len());
