@@ -63,9 +63,32 @@ export -f if_there other_tests
 rows=() passed=0 failed=0 skipped=0 stopped=''
 say() { printf '[%4d s] %s\n' "$SECONDS" "$1"; }
 
+# Stops what runs in the background. `timeout` stands in a process group of its own, which no Ctrl-C reaches.
+running=()
+stop_running() {
+  local pid
+  for pid in "${running[@]}"; do
+    { kill "$pid" && wait "$pid"; } 2>/dev/null || true
+  done
+  running=()
+}
+trap 'stop_running; exit 130' INT TERM
+
+# Says every 30 s that a step is still running, until it is killed.
+beat() {
+  local pause=''
+  trap 'kill "$pause"; exit' TERM
+  while true; do
+    sleep 30 &
+    pause=$!
+    wait "$pause"
+    say "$1: still running"
+  done
+}
+
 # Runs one step, unless others were asked for.
 step() {
-  local name=$1 limit=$2 log=$logs/$1.log began=$SECONDS status=0 beat
+  local name=$1 limit=$2 log=$logs/$1.log began=$SECONDS status=0
   shift 2
   [[ ${#wanted[@]} -eq 0 || " ${wanted[*]} " == *" $name "* ]] || return 0
   if [[ -n $stopped ]]; then
@@ -75,11 +98,13 @@ step() {
   fi
 
   say "$name: $*"
-  while sleep 30 &>/dev/null; do say "$name: still running"; done &
-  beat=$!
+  beat "$name" &
+  running=($!)
   # Bash takes the functions above along, which `timeout` alone could not start.
-  nice timeout --kill-after=10 "$limit" bash -c '"$@"' step "$@" </dev/null >"$log" 2>&1 || status=$?
-  { kill "$beat" && wait "$beat"; } 2>/dev/null || true
+  nice timeout --kill-after=10 "$limit" bash -c '"$@"' step "$@" </dev/null >"$log" 2>&1 &
+  running+=($!)
+  wait "$!" || status=$?
+  stop_running
   judge "$name" "$limit" "$log" "$status" $((SECONDS - began))
 }
 
