@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and the machine lacks: as root, or with a sudo that asks for no password.
+# Where neither is so, it prints the exact command and stops.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# command, package of Debian and Ubuntu, package of Fedora and RHEL
+needed='cc gcc gcc
+zstd zstd zstd
+gzip gzip gzip
+sqlite3 sqlite3 sqlite'
+
+stop() {
+  printf 'setup: %s\n' "$1" >&2
+  exit 1
+}
+
+# Prints the command that installs the packages given in both spellings: those of apt, then those of dnf.
+install_command() {
+  if command -v apt-get >/dev/null; then
+    printf 'env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends%s' "$1"
+  elif command -v dnf >/dev/null; then
+    printf 'dnf install -y%s' "$2"
+  fi
+}
+
+install_packages() {
+  local for_apt='' for_dnf='' missing='' name apt dnf
+  while read -r name apt dnf; do
+    command -v "$name" >/dev/null && continue
+    missing+=" $name" for_apt+=" $apt" for_dnf+=" $dnf"
+  done <<<"$needed"
+  [[ -n $missing ]] || return 0
+
+  local install as_root=()
+  install=$(install_command "$for_apt" "$for_dnf")
+  [[ -n $install ]] || stop "these commands are missing, and there is neither apt-get nor dnf to install them:$missing"
+  if [[ $(id -u) -ne 0 ]]; then
+    sudo -n true 2>/dev/null || stop "these commands are missing:$missing. Install them, then start again:
+    sudo $install"
+    as_root=(sudo -n)
+  fi
+  printf 'setup: installing%s\n' "$missing"
+  if [[ $install == *apt-get* ]]; then
+    "${as_root[@]}" apt-get update -q </dev/null || true
+  fi
+  # The command is made of the words above and nothing else.
+  # shellcheck disable=SC2086
+  "${as_root[@]}" $install </dev/null || stop "that failed; run it by hand, then start again: $install"
+}
+
+install_toolchain() {
+  if ! command -v cargo >/dev/null && [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]]; then
+    stop "cargo is installed but not on the PATH. Add it, then start again:
+    export PATH=\"${CARGO_HOME:-\$HOME/.cargo}/bin:\$PATH\""
+  fi
+  command -v cargo >/dev/null || stop "Rust is missing. Install it with rustup, then start again:
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
+
+  if command -v rustup >/dev/null; then
+    # Takes version and components from rust-toolchain.toml; does nothing where they are there.
+    rustup show active-toolchain >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
+      || rustup toolchain install \
+      || stop "the toolchain of rust-toolchain.toml cannot be installed; is there a network?"
+    return
+  fi
+  local wanted have
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  have=$(cargo --version | cut -d ' ' -f 2)
+  [[ $(printf '%s\n' "$wanted" "$have" | sort -V | head -n 1) == "$wanted" ]] \
+    || stop "Rust $wanted or newer is needed, this one is $have; https://rustup.rs installs the newest"
+  local component
+  for component in fmt clippy; do
+    cargo "$component" --version >/dev/null 2>&1 || stop "cargo $component is missing: install it beside cargo"
+  done
+}
+
+install_packages
+install_toolchain
