@@ -17,6 +17,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use self::load::{LoadError, Loaded};
 pub use self::write::{Batch, DeadLetter, SourceProgress};
 
+/// Pages of the write-ahead log after which it is written back: 64 MiB.
+const CHECKPOINT_PAGES: u32 = 16_384;
 /// The bytes that are kept of a record that cannot be read.
 pub const DEAD_LETTER_MAX_BYTES: usize = 64 * 1024;
 /// Dead letters that are kept; older ones give way and stay counted.
@@ -116,6 +118,8 @@ impl State {
         db.pragma_update(None, "journal_mode", "WAL").map_err(in_use)?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
+        // A batch of a replay writes megabytes; pages that change again in the next one are written back once.
+        db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         check_kind(&db, path, migrations)?;
         copy_before_migration(&db, path, migrations)?;
         schema::migrate(&mut db, migrations)?;

@@ -2,7 +2,7 @@
 
 use super::decision::Evidence;
 use super::event::TagEvent;
-use super::journal::Fact;
+use super::journal::Facts;
 use super::memory::Class;
 use super::names::Names;
 use super::seen::{BuildInTag, Seen, SeenFact};
@@ -104,30 +104,35 @@ impl Knowledge {
         self.trails.journal.start();
     }
 
-    /// The facts since this was last called. Those of builds in tags stand before those of builds on their way: they do
-    /// not depend on each other.
-    pub fn take_facts(&mut self) -> Vec<Fact> {
-        let seen = self.seen.journal.take().into_iter().map(Fact::Seen);
-        seen.chain(self.trails.journal.take().into_iter().map(Fact::Trail)).collect()
+    /// The facts since this was last called.
+    pub fn take_facts(&mut self) -> Facts {
+        Facts { seen: self.seen.journal.take(), trail: self.trails.journal.take() }
     }
 
     /// The facts that rebuild all that is remembered now.
-    pub fn all_facts(&self) -> Vec<Fact> {
-        let seen = self.seen.facts().into_iter().map(Fact::Seen);
-        seen.chain(self.trails.facts().into_iter().map(Fact::Trail)).collect()
+    pub fn all_facts(&self) -> Facts {
+        Facts { seen: self.seen.facts(), trail: self.trails.facts() }
     }
 
-    /// Applies a fact that was written down before.
-    pub fn replay(&mut self, fact: Fact) {
-        match fact {
-            Fact::Seen(SeenFact::Swept(at)) => self.sweep_seen(at),
-            Fact::Seen(fact) => {
-                if let SeenFact::Known(key, _) = fact {
+    /// Applies facts that were written down before.
+    pub fn replay(&mut self, facts: Facts) {
+        for fact in facts.seen {
+            match fact {
+                SeenFact::Swept(at) => self.sweep_seen(at),
+                SeenFact::Known(key, _) => {
                     self.tags.add_to_family(key.tag());
+                    self.seen.replay(fact);
                 }
-                self.seen.replay(fact);
+                SeenFact::Tagged(..)
+                | SeenFact::Untagged(..)
+                | SeenFact::Revoked(_)
+                | SeenFact::Submitted(_)
+                | SeenFact::Entry(..)
+                | SeenFact::Message(..) => self.seen.replay(fact),
             }
-            Fact::Trail(fact) => self.trails.replay(fact),
+        }
+        for fact in facts.trail {
+            self.trails.replay(fact);
         }
     }
 

@@ -67,8 +67,8 @@ impl Engine {
         let Decoded { id, body, .. } = decoded;
         let what = match body {
             Body::OtherTopic | Body::Unused => Err(Reason::OtherTopic),
-            Body::Tag(tagging) => self.tagged(tagging).map(What::Tag),
-            Body::Untag(tagging) => self.tagged(tagging).map(What::Untag),
+            Body::Tag(tagging) => self.tagged(&tagging).map(What::Tag),
+            Body::Untag(tagging) => self.tagged(&tagging).map(What::Untag),
             Body::BuildState(state) => match self.instance(state.instance.as_ref()) {
                 None => Err(Reason::OtherInstance),
                 Some(_) if state.new != COMPLETE => Err(Reason::BuildState),
@@ -93,7 +93,7 @@ impl Engine {
         }
     }
 
-    fn tagged(&mut self, tagging: Tagging<'_>) -> Result<Tagged, Reason> {
+    fn tagged(&mut self, tagging: &Tagging<'_>) -> Result<Tagged, Reason> {
         let instance = self.instance(tagging.instance.as_ref()).ok_or(Reason::OtherInstance)?;
         let names = &mut self.known.names;
         let tag = names.intern(&tagging.tag);

@@ -2,8 +2,6 @@
 //!
 //! Only results are kept, never inputs to be judged anew: another version of the rules cannot change what was decided.
 
-use serde::{Deserialize, Serialize};
-
 /// Facts since they were last taken; nothing is kept where nobody asks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journal<T>(Option<Vec<T>>);
@@ -38,11 +36,11 @@ impl<T> Journal<T> {
     }
 }
 
-/// A fact that was written down: of builds in tags, or of builds on their way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fact {
+/// Facts that were written down. The two kinds do not depend on each other; each stands in its order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Facts {
     /// Of builds in tags.
-    Seen(super::seen::SeenFact),
+    pub seen: Vec<super::seen::SeenFact>,
     /// Of builds on their way.
-    Trail(super::trail::TrailFact),
+    pub trail: Vec<super::trail::TrailFact>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Turns go by (effective time, partition, offset), whatever the order of reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::Position;
 use crate::time::Second;
@@ -18,46 +18,72 @@ pub trait Placed {
 /// A queue that gives events back in the order of their turns.
 #[derive(Debug, Clone)]
 pub struct Reorder<T> {
-    events: BTreeMap<(Second, Position), T>,
+    /// Events that came in order, as nearly all do.
+    in_order: VecDeque<T>,
+    /// Events that came behind one of a later turn.
+    behind: BTreeMap<(Second, Position), T>,
 }
 
 impl<T> Default for Reorder<T> {
     fn default() -> Self {
-        Self { events: BTreeMap::new() }
+        Self { in_order: VecDeque::new(), behind: BTreeMap::new() }
     }
 }
 
 impl<T: Placed> Reorder<T> {
     /// Adds an event; its effective time is not before the watermark that [`Reorder::pop_before`] was last given.
     pub fn push(&mut self, event: T) {
-        self.events.insert((event.effective(), event.position()), event);
+        let turn = turn(&event);
+        if self.in_order.back().is_none_or(|last| self::turn(last) <= turn) {
+            self.in_order.push_back(event);
+        } else {
+            self.behind.insert(turn, event);
+        }
     }
 
     /// Effective time of the event whose turn is next.
     pub fn next(&self) -> Option<Second> {
-        self.events.first_key_value().map(|((second, _), _)| *second)
+        let in_order = self.in_order.front().map(Placed::effective);
+        let behind = self.behind.first_key_value().map(|((second, _), _)| *second);
+        match (in_order, behind) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// Takes the next event if its effective time lies before `watermark`.
     pub fn pop_before(&mut self, watermark: Second) -> Option<T> {
-        let first = self.events.first_entry().filter(|entry| entry.key().0 < watermark)?;
-        Some(first.remove())
+        let in_order = self.in_order.front().map(turn);
+        let entry =
+            self.behind.first_entry().filter(|entry| in_order.is_none_or(|first| *entry.key() < first));
+        match entry {
+            Some(entry) => (entry.key().0 < watermark).then(|| entry.remove()),
+            None => {
+                in_order.filter(|(second, _)| *second < watermark).and_then(|_| self.in_order.pop_front())
+            }
+        }
     }
 
     /// How many events wait.
     pub fn len(&self) -> usize {
-        self.events.len()
+        self.in_order.len() + self.behind.len()
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.in_order.is_empty() && self.behind.is_empty()
     }
 
     /// All waiting events, in the order of their turns.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.events.values()
+        let mut all: Vec<&T> = self.in_order.iter().chain(self.behind.values()).collect();
+        all.sort_by_key(|event| turn(*event));
+        all.into_iter()
     }
+}
+
+fn turn(event: &impl Placed) -> (Second, Position) {
+    (event.effective(), event.position())
 }
 
 #[cfg(test)]

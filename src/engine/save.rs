@@ -14,7 +14,7 @@ use super::clock::PartitionClock;
 use super::counter::{Counter, CounterKey};
 use super::event::{Queued, TagEvent};
 use super::hold::{Hold, HoldChange};
-use super::journal::Fact;
+use super::journal::Facts;
 use super::names::Names;
 use super::select::{BadExpression, PackageList};
 use crate::event::Position;
@@ -60,7 +60,7 @@ pub struct Changes {
     /// Number of the first new name, and the new names.
     pub names: (usize, Vec<String>),
     /// How the memory grew.
-    pub facts: Vec<Fact>,
+    pub facts: Facts,
     /// How the holds changed.
     pub holds: Vec<HoldChange>,
     /// Counters as they are now; `None` for one that was forgotten.
@@ -112,7 +112,7 @@ pub enum RestoreError {
 }
 
 impl Engine {
-    /// An engine that goes on where another stopped. The facts of its memory are then given to [`Engine::replay_fact`],
+    /// An engine that goes on where another stopped. The facts of its memory are then given to [`Engine::replay_facts`],
     /// in their order, and [`Engine::start_journal`] ends the restoring.
     ///
     /// # Errors
@@ -153,9 +153,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Applies a fact of the memory that was written down.
-    pub fn replay_fact(&mut self, fact: Fact) {
-        self.known.replay(fact);
+    /// Applies facts of the memory that were written down.
+    pub fn replay_facts(&mut self, facts: Facts) {
+        self.known.replay(facts);
     }
 
     /// Begins to note what the state has to write down.

@@ -155,7 +155,7 @@ impl Engine {
         if reason.outcome() == Outcome::Submitted {
             self.admit(event);
         }
-        let (event, evidence) = (event.clone(), held.evidence.clone());
+        let (event, evidence) = (Arc::clone(event), held.evidence.clone());
         self.decide_event(reason, None, Detail { event, evidence, run: None, hold: None });
     }
 

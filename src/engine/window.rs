@@ -37,7 +37,8 @@ pub struct Fired {
 pub struct Windows {
     /// The events of the longest window by effective time, oldest first; a build seen again stands here twice.
     recent: VecDeque<(Second, BuildKey)>,
-    /// The newest effective time of each build in `recent`.
+    /// The newest effective time of each build in `recent`. Kept only while `recent` is long enough for a rule to hold:
+    /// most tags never get there.
     newest: HashMap<BuildKey, Second, foldhash::fast::RandomState>,
     /// What each rule counts now, in the order of the rules.
     counts: Vec<RuleCount>,
@@ -68,8 +69,8 @@ impl From<Windows> for Saved {
 
 impl From<Saved> for Windows {
     fn from(saved: Saved) -> Self {
-        let newest = saved.recent.iter().map(|&(second, build)| (build, second)).collect();
-        Self { recent: saved.recent.into(), newest, counts: Vec::new(), happened: saved.happened.into() }
+        // Nothing is counted yet: it is as soon as a rule could hold.
+        Self { recent: saved.recent.into(), happened: saved.happened.into(), ..Self::default() }
     }
 }
 
@@ -91,6 +92,9 @@ impl Windows {
 
     /// The same by its turn alone: for a key of which nobody asks when late events happened.
     pub fn count_turn(&mut self, rules: &[Rule], build: BuildKey, effective: Second) -> Option<Fired> {
+        if !self.could_hold(rules, build, effective) {
+            return None;
+        }
         self.slide(rules, effective);
         self.add(rules, build, effective);
         let holds = rules.iter().zip(&self.counts).filter(|(rule, count)| count.distinct >= rule.count);
@@ -120,11 +124,36 @@ impl Windows {
         self.recent.get(count.passed).map_or(start, |(second, _)| *second)
     }
 
+    /// Whether a rule could hold with one event more, by their number alone. Where none could the event is kept, and
+    /// nothing is counted.
+    fn could_hold(&mut self, rules: &[Rule], build: BuildKey, now: Second) -> bool {
+        let smallest = rules.iter().map(|rule| rule.count).min().unwrap_or(u32::MAX) as usize;
+        if self.newest.is_empty() {
+            let longest = rules.iter().map(|rule| rule.within).max().unwrap_or_default();
+            while self.recent.front().is_some_and(|(second, _)| *second <= now - longest) {
+                self.recent.pop_front();
+            }
+            if self.recent.len() + 1 < smallest {
+                self.recent.push_back((now, build));
+                return false;
+            }
+            self.track(rules);
+        } else if self.recent.len() * 2 < smallest {
+            self.newest.clear();
+            return self.could_hold(rules, build, now);
+        }
+        true
+    }
+
+    /// Begins to count what `recent` holds.
+    fn track(&mut self, rules: &[Rule]) {
+        let Self { recent, newest, .. } = self;
+        recent.retain(|&(second, build)| newest.insert(build, second) != Some(second));
+        self.recount(rules);
+    }
+
     /// Lets every rule's window slide to the one that ends with second `now`.
     fn slide(&mut self, rules: &[Rule], now: Second) {
-        if self.counts.len() != rules.len() {
-            self.recount(rules);
-        }
         for (rule, count) in rules.iter().zip(&mut self.counts) {
             let start = now - rule.within;
             while let Some((second, build)) =

@@ -8,9 +8,11 @@ use serde::de::DeserializeOwned;
 
 use super::{SourceProgress, State, StateError};
 use crate::engine::Engine;
+use crate::engine::counter::{Counter, CounterKey};
 use crate::engine::decision::HoldId;
-use crate::engine::hold::{Hold, HoldKind, TagKey};
-use crate::engine::journal::Fact;
+use crate::engine::event::TagEvent;
+use crate::engine::hold::{HeldEvent, Hold, HoldKind, TagKey};
+use crate::engine::journal::Facts;
 use crate::engine::save::{RestoreError, Saved};
 use crate::engine::select::PackageList;
 use crate::event::Position;
@@ -73,15 +75,20 @@ impl State {
     }
 
     fn replay_facts(&self, engine: &mut Engine) -> Result<(), StateError> {
-        let mut statement = self.db.prepare("SELECT data FROM fact ORDER BY id")?;
+        let mut statement = self.db.prepare("SELECT kind, data FROM fact ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let data: Vec<u8> = row.get(0)?;
-            let facts: Vec<Fact> = postcard::from_bytes(&data)
-                .map_err(|error| StateError::Damaged { what: "a row of facts", detail: error.to_string() })?;
-            for fact in facts {
-                engine.replay_fact(fact);
+            let (kind, data): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            let mut facts = Facts::default();
+            match kind.as_str() {
+                "seen" => facts.seen = unpack("facts of tags", &data)?,
+                "trail" => facts.trail = unpack("facts of builds on their way", &data)?,
+                other => {
+                    let detail = format!("it is of the unknown kind {other:?}");
+                    return Err(StateError::Damaged { what: "a row of facts", detail });
+                }
             }
+            engine.replay_facts(facts);
         }
         Ok(())
     }
@@ -116,7 +123,7 @@ impl State {
         let held =
             self.rows("SELECT hold, data FROM held", |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         for (id, text) in held {
-            let held: crate::engine::hold::HeldEvent = parse("a held event", &text)?;
+            let held: HeldEvent = parse("a held event", &text)?;
             if let Some(hold) = holds.get_mut(&HoldId(id)) {
                 hold.members.insert((held.event.effective, held.event.position), held);
             }
@@ -124,16 +131,13 @@ impl State {
         Ok(holds.into_values().collect())
     }
 
-    fn counters(
-        &self,
-    ) -> Result<Vec<(crate::engine::counter::CounterKey, crate::engine::counter::Counter)>, StateError> {
+    fn counters(&self) -> Result<Vec<(CounterKey, Counter)>, StateError> {
         let rows = self.rows("SELECT instance, tag, untag, data FROM counter", |row| {
             let name = |index| row.get(index).map(crate::engine::names::Name);
-            let key =
-                crate::engine::counter::CounterKey { instance: name(0)?, tag: name(1)?, untag: row.get(2)? };
-            Ok((key, row.get::<_, String>(3)?))
+            let key = CounterKey { instance: name(0)?, tag: name(1)?, untag: row.get(2)? };
+            Ok((key, row.get::<_, Vec<u8>>(3)?))
         })?;
-        rows.into_iter().map(|(key, text)| Ok((key, parse("a counter", &text)?))).collect()
+        rows.into_iter().map(|(key, data)| Ok((key, unpack("a counter", &data)?))).collect()
     }
 
     fn newest_admitted(&self) -> Result<Vec<(String, Second, Position)>, StateError> {
@@ -150,11 +154,14 @@ impl State {
         Ok(newest.into_iter().map(|(package, (at, position))| (package, at, position)).collect())
     }
 
-    fn ignored(&self) -> Result<VecDeque<(Second, Arc<crate::engine::event::TagEvent>)>, StateError> {
-        let rows = self.rows("SELECT at, data FROM ignored ORDER BY id", |row| {
-            Ok((Second(row.get(0)?), row.get::<_, String>(1)?))
-        })?;
-        rows.into_iter().map(|(at, text)| Ok((at, parse("an ignored event", &text)?))).collect()
+    fn ignored(&self) -> Result<VecDeque<(Second, Arc<TagEvent>)>, StateError> {
+        let rows = self.rows("SELECT data FROM ignored ORDER BY id", |row| row.get::<_, Vec<u8>>(0))?;
+        let mut events = VecDeque::new();
+        for data in rows {
+            let more: Vec<(Second, Arc<TagEvent>)> = unpack("ignored events", &data)?;
+            events.extend(more);
+        }
+        Ok(events)
     }
 
     fn lists(&self) -> Result<BTreeMap<String, Arc<PackageList>>, StateError> {
@@ -181,4 +188,8 @@ impl State {
 
 fn parse<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
     serde_json::from_str(text).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
+}
+
+fn unpack<T: DeserializeOwned>(what: &'static str, data: &[u8]) -> Result<T, StateError> {
+    postcard::from_bytes(data).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }

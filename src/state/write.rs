@@ -1,13 +1,15 @@
 //! Writes one batch in one transaction.
 
 use rusqlite::{Transaction, params};
+use serde::Serialize;
 
 use super::{DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_MAX, State, StateError};
 use crate::engine::Engine;
-use crate::engine::decision::{Decision, Detail};
+use crate::engine::decision::{Decision, Detail, Reason, RunSummary, TimeMark};
 use crate::engine::event::TagEvent;
 use crate::engine::hold::HoldChange;
-use crate::engine::journal::Fact;
+use crate::engine::journal::Facts;
+use crate::engine::names::Name;
 use crate::engine::save::{Changes, Lists};
 use crate::event::{MessageId, Position};
 use crate::time::Second;
@@ -67,7 +69,8 @@ impl State {
         let transaction = self.db.transaction()?;
         write_engine(&transaction, engine, &changes)?;
         let appended = write_facts(&transaction, &changes.facts, false)?;
-        write_decisions(&transaction, engine, batch.decisions)?;
+        let pipeline = pipeline_id(&transaction, engine)?;
+        write_decisions(&transaction, engine, pipeline, batch.decisions)?;
         write_dead_letters(&transaction, batch.dead_letters)?;
         for source in batch.sources {
             let put = "INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4)";
@@ -107,7 +110,7 @@ fn write_engine(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Res
                 instance,
                 tag,
                 key.untag,
-                json("a counter", counter)?
+                packed("a counter", counter)?
             ])?;
         } else {
             let forget = "DELETE FROM counter WHERE instance = ?1 AND tag = ?2 AND untag = ?3";
@@ -147,13 +150,12 @@ fn write_ignored(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Re
     if *anew {
         db.execute("DELETE FROM ignored", [])?;
     }
-    for (at, event) in events {
-        let put = "INSERT INTO ignored (at, data) VALUES (?1, ?2)";
-        db.prepare_cached(put)?.execute(params![at.0, json("an ignored event", &**event)?])?;
-    }
-    if !events.is_empty() {
+    if let Some((last_at, _)) = events.last() {
+        let put = "INSERT INTO ignored (last_at, events, data) VALUES (?1, ?2, ?3)";
+        let data = packed("ignored events", events)?;
+        db.prepare_cached(put)?.execute(params![last_at.0, int(events.len() as u64), data])?;
         let since = engine.now() - engine.settings().dedupe.ignored;
-        db.prepare_cached("DELETE FROM ignored WHERE at < ?1")?.execute(params![since.0])?;
+        db.prepare_cached("DELETE FROM ignored WHERE last_at < ?1")?.execute(params![since.0])?;
     }
     Ok(())
 }
@@ -206,20 +208,42 @@ fn write_holds(db: &Transaction<'_>, engine: &Engine, changes: &[HoldChange]) ->
     Ok(())
 }
 
-fn write_facts(db: &Transaction<'_>, facts: &[Fact], snapshot: bool) -> Result<u64, StateError> {
+fn write_facts(db: &Transaction<'_>, facts: &Facts, snapshot: bool) -> Result<u64, StateError> {
+    Ok(write_kind(db, "seen", &facts.seen, snapshot)? + write_kind(db, "trail", &facts.trail, snapshot)?)
+}
+
+fn write_kind<T: Serialize>(
+    db: &Transaction<'_>,
+    kind: &str,
+    facts: &[T],
+    snapshot: bool,
+) -> Result<u64, StateError> {
     let mut bytes = 0;
     for row in facts.chunks(SNAPSHOT_ROW_FACTS) {
-        let data = postcard::to_stdvec(row)
-            .map_err(|error| StateError::Damaged { what: "a fact", detail: error.to_string() })?;
+        let data = packed("facts", row)?;
         bytes += data.len() as u64;
-        let put = "INSERT INTO fact (facts, snapshot, data) VALUES (?1, ?2, ?3)";
-        db.prepare_cached(put)?.execute(params![int(row.len() as u64), snapshot, data])?;
+        let put = "INSERT INTO fact (kind, facts, snapshot, data) VALUES (?1, ?2, ?3, ?4)";
+        db.prepare_cached(put)?.execute(params![kind, int(row.len() as u64), snapshot, data])?;
     }
     Ok(bytes)
 }
 
+/// The number that decisions name the effective configuration by.
+fn pipeline_id(db: &Transaction<'_>, engine: &Engine) -> Result<i64, StateError> {
+    let settings = engine.settings();
+    let put = "INSERT INTO pipeline (name, hash) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING";
+    db.prepare_cached(put)?.execute(params![settings.name, settings.hash])?;
+    let find = "SELECT id FROM pipeline WHERE hash = ?1";
+    Ok(db.prepare_cached(find)?.query_row(params![settings.hash], |row| row.get(0))?)
+}
+
 /// Writes the decisions that somebody may ask about; what concerns other tags and topics is only counted.
-fn write_decisions(db: &Transaction<'_>, engine: &Engine, decisions: &[Decision]) -> Result<(), StateError> {
+fn write_decisions(
+    db: &Transaction<'_>,
+    engine: &Engine,
+    pipeline: i64,
+    decisions: &[Decision],
+) -> Result<(), StateError> {
     let put = "INSERT INTO decision (partition, offset, message_id, build_id, nvr, tag, outcome, reason, hold, event_time,
                decided_at, pipeline, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let mut put = db.prepare_cached(put)?;
@@ -228,7 +252,8 @@ fn write_decisions(db: &Transaction<'_>, engine: &Engine, decisions: &[Decision]
         let id = (decision.id != MessageId::None).then(|| decision.id.to_string());
         let detail = decision.detail.as_deref();
         let event = detail.map(|detail| &detail.event);
-        let why = detail.map(|detail| json("a decision", &why(engine, detail))).transpose()?;
+        // What was not eligible was judged by its name alone.
+        let judged = detail.filter(|_| decision.reason != Reason::NotEligible);
         put.execute(params![
             decision.position.partition,
             int(decision.position.offset),
@@ -239,39 +264,65 @@ fn write_decisions(db: &Transaction<'_>, engine: &Engine, decisions: &[Decision]
             decision.outcome().word(),
             decision.code.unwrap_or_else(|| decision.reason.word()),
             detail.and_then(|detail| detail.hold).or(decision.burst).map(|hold| hold.0),
-            decision.event_time.map(|at| at.to_string()),
-            decision.decided_at.map(|at| at.to_string()),
-            engine.settings().hash,
-            why,
+            decision.event_time.map(|at| at.0),
+            decision.decided_at.map(|at| at.0),
+            pipeline,
+            judged.map(|detail| json("a decision", &Why::new(engine, detail))).transpose()?,
         ])?;
     }
     Ok(())
 }
 
 /// What explains a decision, with names as texts.
-fn why(engine: &Engine, detail: &Detail) -> serde_json::Value {
-    let evidence = &detail.evidence;
-    let seen = |seen: Option<(crate::engine::names::Name, Second)>| {
-        seen.map(|(tag, at)| serde_json::json!({"tag": engine.name(tag), "at": at.to_string()}))
-    };
-    let run = detail.run.as_ref().map(|run| {
-        serde_json::json!({
-            "number": run.number, "burst": run.burst, "rule": {"count": run.rule.count, "within_seconds": run.rule.within},
-            "counted": run.count, "window_from": run.from.to_string(), "members": run.members,
-        })
-    });
-    serde_json::json!({
-        "actor": engine.name(detail.event.actor),
-        "effective_at": detail.event.effective.to_string(),
-        "time": detail.event.mark,
-        "late": detail.event.late,
-        "known": seen(evidence.known),
-        "completed_at": evidence.completed.map(|at| at.to_string()),
-        "trail": seen(evidence.trail),
-        "trail_in_burst": seen(evidence.burst_trail),
-        "rebuild_tag": evidence.rebuild.map(|tag| engine.name(tag)),
-        "run": run,
-    })
+#[derive(Serialize)]
+struct Why<'a> {
+    actor: &'a str,
+    effective_at: Second,
+    #[serde(skip_serializing_if = "is_sent")]
+    time: TimeMark,
+    #[serde(skip_serializing_if = "is_false")]
+    late: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<(&'a str, Second)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Second>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<(&'a str, Second)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail_in_burst: Option<(&'a str, Second)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebuild_tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a RunSummary>,
+}
+
+impl<'a> Why<'a> {
+    fn new(engine: &'a Engine, detail: &'a Detail) -> Self {
+        let Detail { event, evidence, run, .. } = detail;
+        let named = |seen: Option<(Name, Second)>| seen.map(|(tag, at)| (engine.name(tag), at));
+        Self {
+            actor: engine.name(event.actor),
+            effective_at: event.effective,
+            time: event.mark,
+            late: event.late,
+            known: named(evidence.known),
+            completed_at: evidence.completed,
+            trail: named(evidence.trail),
+            trail_in_burst: named(evidence.burst_trail),
+            rebuild_tag: evidence.rebuild.map(|tag| engine.name(tag)),
+            run: run.as_ref(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for references")]
+fn is_sent(mark: &TimeMark) -> bool {
+    *mark == TimeMark::Sent
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for references")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn write_dead_letters(db: &Transaction<'_>, letters: &[DeadLetter]) -> Result<(), StateError> {
@@ -299,6 +350,11 @@ fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn json(what: &'static str, value: &impl serde::Serialize) -> Result<String, StateError> {
+fn json(what: &'static str, value: &impl Serialize) -> Result<String, StateError> {
     serde_json::to_string(value).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
+}
+
+/// What nobody reads but Tidegate, in few bytes.
+fn packed(what: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, StateError> {
+    postcard::to_stdvec(value).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }
