@@ -11,6 +11,10 @@
 //! * Of a topic that is not read, nothing but the envelope is looked at.
 //! * Of a key that occurs twice the last one counts, as for every other reader on the bus.
 //!
+//! Codes of what is unreadable: `empty`, `cut`, `not_utf8`, `not_json`, `not_object`, `too_deep`, `page`; and for each
+//! field that decides (topic, body, instance, tag, `build_id`, name, version, release, new, package) `no_<field>` where
+//! it is missing or null, `bad_<field>` where it is of the wrong kind, empty or too long. Null is no instance.
+//!
 //! A hand-written scan ([`scan`]) reads nearly all records in one pass; [`strict`] reads the rest with `serde_json`,
 //! and [`decode_strictly`] reads all of them so: tests hold the two against each other.
 

@@ -54,6 +54,7 @@ fn fedora() -> Route {
 }
 
 /// Decodes by both readers, which must agree.
+#[expect(clippy::panic_in_result_fn, reason = "a disagreement is a failed test, not a result")]
 fn read<'a>(
     route: &Route,
     value: &'a [u8],
@@ -141,7 +142,7 @@ fn the_dump_envelope_in_any_order_and_spacing() {
         dump("tag", &BODY.replace("\"owner\"", "\"tag\": \"f41\", \"tag\": \"f42\", \"owner\"")),
         format!(
             r#"{{"body": {{"tag": "f41", "draft": 1}}, "msg": 1, "topic": "x", {}"#,
-            &dump("tag", BODY)[1..]
+            dump("tag", BODY).trim_start_matches('{')
         ),
         dump("tag", BODY).replace("\"priority\": 2,", "\"msg\": {\"tag\": \"f41\"},"),
     ] {
