@@ -194,6 +194,11 @@ impl HoldBook {
         empty
     }
 
+    /// Closes the holds of a key that hold nothing.
+    pub fn close_empty(&mut self, key: TagKey) {
+        self.holds.retain(|_, hold| hold.key != key || !hold.members.is_empty());
+    }
+
     /// Marks a hold's stated rule as carried out.
     pub fn mark_ruled(&mut self, id: HoldId) {
         if let Some(hold) = self.holds.get_mut(&id) {
