@@ -7,7 +7,8 @@ use tidegate::decode::{decode, decode_strictly};
 use tidegate::event::{Body, Position, Record, SentAt, Unreadable};
 use tidegate::settings::Route;
 
-mod common;
+#[path = "common/shared.rs"]
+mod shared;
 
 /// File name and what is read of it: the kind of body with its numbers, or the code of a dead letter. A name that ends
 /// in `*` stands for all files that begin so and no longer name does.
@@ -116,7 +117,7 @@ fn expectation(name: &str) -> Option<(&'static str, &'static str)> {
 
 #[test]
 fn every_real_sample_is_read_as_expected() {
-    let Some(folder) = common::shared() else { return };
+    let Some(folder) = shared::shared() else { return };
     let mut used = BTreeSet::new();
     for entry in fs::read_dir(folder.join("reference/messages")).unwrap() {
         let entry = entry.unwrap();
@@ -141,7 +142,7 @@ fn every_real_sample_is_read_as_expected() {
 
 #[test]
 fn every_line_of_a_real_hub_is_read() {
-    let Some(folder) = common::shared() else { return };
+    let Some(folder) = shared::shared() else { return };
     for (file, expected) in LINES {
         let text = fs::read(folder.join("reference/messages").join(file)).unwrap();
         let mut found: Vec<String> = Vec::new();

@@ -125,6 +125,9 @@ struct Run {
     last: Second,
     /// When a rule last held.
     held_at: Second,
+    /// With one of its claims enough new builds were remembered for a mass rebuild. What is remembered fades until the
+    /// members fall due; what it showed stays true.
+    mass: bool,
     members: Classes,
     attributes: Attributes,
 }
@@ -285,6 +288,7 @@ impl Burst {
                 first: now,
                 last: now,
                 held_at: now,
+                mass: false,
                 members: Classes::default(),
                 attributes: Attributes::new(storm),
             }
@@ -313,6 +317,7 @@ impl Burst {
         }
         run.last = now;
         run.held_at = now;
+        run.mass |= is_mass(rules, &self.memory, now);
         debug_assert!(rules.settings.hold_back.0 > 0, "a burst needs time to be seen");
     }
 
@@ -407,10 +412,7 @@ impl Burst {
     /// The kind of a burst, told anew whenever it is asked.
     fn kind(&self, rules: &Rules, run: &Run, now: Second) -> HoldKind {
         let (members, half) = (&run.members, run.members.total() / 2);
-        let large = self.memory.fresh(now) >= f64::from(rules.settings.hold_size);
-        let by_one =
-            || self.memory.fresh_of_one_actor(&rules.gating, now) >= f64::from(rules.settings.actor_size);
-        if members.fresh > half && (large || by_one()) {
+        if members.fresh > half && (run.mass || is_mass(rules, &self.memory, now)) {
             HoldKind::MassRebuild
         } else if members.known > half {
             HoldKind::Retag
@@ -480,6 +482,13 @@ impl Burst {
         }
         self.run = Some(next);
     }
+}
+
+/// Whether so many new builds are remembered, of all or of one actor, that it is a mass rebuild.
+fn is_mass(rules: &Rules, memory: &Memory, now: Second) -> bool {
+    let settings = &rules.settings;
+    memory.fresh(now) >= f64::from(settings.hold_size)
+        || memory.fresh_of_one_actor(&rules.gating, now) >= f64::from(settings.actor_size)
 }
 
 /// When a run is over, or was suspected for too long.

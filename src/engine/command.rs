@@ -108,8 +108,8 @@ impl Engine {
             }
         };
         let stay = self.holds.get(command.hold).map_or(0, |hold| hold.members.len());
-        if self.triggers.iter().all(|trigger| trigger.phase_word() == "quiet") {
-            self.holds.close_if_empty(command.hold);
+        for index in 0..self.triggers.len() {
+            self.close_empty_holds(index);
         }
         let builds =
             done.iter().map(|(held, reason)| (held.event.nvr.as_str().to_owned(), *reason)).collect();

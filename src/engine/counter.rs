@@ -87,6 +87,7 @@ impl Counter {
         run.first = run.first.min(fired.from);
         let run = *run;
         self.claim(key, run, fired, trails);
+        self.forget(settings, now);
         if self.size.size(now) >= f64::from(settings.hold_size) {
             trails.mark_large(run.number);
         }
@@ -100,11 +101,11 @@ impl Counter {
 
     fn claim(&mut self, key: CounterKey, run: Run, fired: Fired, trails: &mut Trails) {
         let now = run.held_at;
-        for (at, build) in std::mem::take(&mut self.unclaimed) {
-            if at >= run.first {
-                trails.claim(build, key.tag, key.untag, run.first, run.number);
-                self.size.add(Class::Unproven, Name::OTHER, now);
-            }
+        // What lies before the run stays: another rule may reach further back.
+        let claimed = self.unclaimed.partition_point(|(at, _)| *at < run.first);
+        for (_, build) in self.unclaimed.drain(claimed..) {
+            trails.claim(build, key.tag, key.untag, run.first, run.number);
+            self.size.add(Class::Unproven, Name::OTHER, now);
         }
         if fired.by_truth {
             for build in self.windows.happened_since(fired.from) {

@@ -220,6 +220,18 @@ impl HoldBook {
         empty
     }
 
+    /// Closes the holds of a key that hold nothing.
+    pub fn close_empty(&mut self, key: TagKey) {
+        let Self { holds, journal, .. } = self;
+        holds.retain(|id, hold| {
+            let empty = hold.key == key && hold.members.is_empty();
+            if empty {
+                journal.note(|| HoldChange::Closed(*id));
+            }
+            !empty
+        });
+    }
+
     /// Marks a hold's stated rule as carried out.
     pub fn mark_ruled(&mut self, id: HoldId) {
         if let Some(hold) = self.holds.get_mut(&id) {

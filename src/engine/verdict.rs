@@ -22,14 +22,14 @@ enum Verdict {
 impl Engine {
     /// Settles what a trigger tag's burst operator let fall due.
     pub(super) fn settle(&mut self, index: usize, output: burst::Output) {
+        let settles = !output.due.is_empty() || !output.reports.is_empty();
         for due in output.due {
             self.settle_one(index, due);
         }
-        for report in output.reports {
-            if let Some(kind) = report.kind {
-                self.close_if_empty(index, kind);
-            }
-            self.reports.push(report);
+        self.reports.extend(output.reports);
+        // Not before all are settled: they are members of one hold, though it may be empty in between.
+        if settles {
+            self.close_empty_holds(index);
         }
     }
 
@@ -52,9 +52,6 @@ impl Engine {
                 }
                 let burst = self.hold_of_burst(index, kind);
                 self.decide_event(reason, burst, Detail { event, evidence, run, hold: None });
-                if let Some(kind) = kind.filter(|_| self.is_quiet(index)) {
-                    self.close_if_empty(index, kind);
-                }
             }
         }
     }
@@ -95,14 +92,11 @@ impl Engine {
         kind.map(|kind| self.holds.open_or_join(key, kind, self.now))
     }
 
-    fn is_quiet(&self, index: usize) -> bool {
-        self.triggers.get(index).is_some_and(|trigger| trigger.phase_word() == "quiet")
-    }
-
-    fn close_if_empty(&mut self, index: usize, kind: HoldKind) {
-        let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
-        if let Some(id) = self.holds.find(key, kind) {
-            self.holds.close_if_empty(id);
+    /// Closes the holds of a quiet key that hold nothing. The kind of a burst may change while it lasts: there can be
+    /// several.
+    pub(super) fn close_empty_holds(&mut self, index: usize) {
+        if let Some(trigger) = self.triggers.get(index).filter(|trigger| trigger.phase_word() == "quiet") {
+            self.holds.close_empty(trigger.key);
         }
     }
 
