@@ -107,7 +107,7 @@ impl Engine {
         }
         let detail = Detail { event: event.clone(), evidence: Evidence::default(), run: None, hold: None };
         self.decide_event(reason, None, detail);
-        if reason == Reason::NotEligible && self.select.lists().0.is_some() {
+        if reason == Reason::NotEligible && self.select.goes_by_list() {
             self.ignored.push_back((self.now, event.clone()));
             let since = self.now - self.settings.dedupe.ignored;
             while self.ignored.len() > self.settings.bounds.waiting as usize
