@@ -69,6 +69,10 @@ pub struct Engine {
     clocks: BTreeMap<u32, PartitionClock>,
     /// Records of a partition that has not seen a time yet.
     undated: BTreeMap<u32, Vec<Queued>>,
+    /// The clock of the warm-up.
+    lessons: PartitionClock,
+    /// Records of the warm-up from before its first time.
+    undated_lessons: Vec<Queued>,
     queue: Reorder<Queued>,
     known: Knowledge,
     counters: HashMap<CounterKey, Counter, foldhash::fast::RandomState>,
@@ -82,6 +86,8 @@ pub struct Engine {
     ignored: VecDeque<(Second, TagEvent)>,
     runs: u32,
     now: Second,
+    /// The watermark up to which events and timers were worked off.
+    passed: Option<Second>,
     next_sweep: Second,
     /// Records only teach: warm-up.
     teaching: bool,
@@ -111,6 +117,8 @@ impl Engine {
             settings,
             instances,
             undated: BTreeMap::new(),
+            lessons: PartitionClock::default(),
+            undated_lessons: Vec::new(),
             queue: Reorder::default(),
             known,
             counters: HashMap::default(),
@@ -121,6 +129,7 @@ impl Engine {
             ignored: VecDeque::new(),
             runs: 0,
             now: Second::MIN,
+            passed: None,
             next_sweep: Second::MIN,
             teaching: false,
             ending: false,
@@ -134,10 +143,11 @@ impl Engine {
         Output { decisions: std::mem::take(&mut self.decisions), runs: std::mem::take(&mut self.reports) }
     }
 
-    /// The event time before which no more records are expected; `None` while a partition has not shown one.
+    /// The event time before which no more records are expected; `None` while a partition has not shown one. It does
+    /// not go back for a partition that appears later: it stands still until that has caught up.
     pub fn watermark(&self) -> Option<Second> {
         let each = self.clocks.values().map(|clock| clock.watermark(&self.settings.clock));
-        each.min().flatten()
+        each.min().flatten().max(self.passed)
     }
 
     /// A partition was proved to be caught up: no record of before `watermark` will come there.
@@ -187,6 +197,7 @@ impl Engine {
     /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.
     pub fn end(&mut self) {
         self.ending = true;
+        self.learn_undated(self.queue.next().unwrap_or(self.now));
         for (_, undated) in std::mem::take(&mut self.undated) {
             for event in undated {
                 self.queue.push(event);
@@ -254,6 +265,8 @@ impl Engine {
 
     fn run_to_watermark(&mut self) {
         if let Some(watermark) = self.watermark() {
+            self.passed = Some(watermark);
+            self.learn_undated(self.queue.next().unwrap_or(watermark).min(watermark));
             self.run(watermark);
         }
     }
@@ -348,7 +361,14 @@ impl Engine {
     }
 
     /// Puts an event into the hold of its key and of a kind.
-    fn hold(&mut self, index: usize, kind: hold::HoldKind, in_burst: bool, reason: Reason, mut detail: Detail) {
+    fn hold(
+        &mut self,
+        index: usize,
+        kind: hold::HoldKind,
+        in_burst: bool,
+        reason: Reason,
+        mut detail: Detail,
+    ) {
         let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
         let id = self.holds.open_or_join(key, kind, self.now);
         let (event, evidence) = (detail.event.clone(), detail.evidence.clone());

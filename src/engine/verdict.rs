@@ -56,7 +56,12 @@ impl Engine {
 
     /// What becomes of an event, from what its build is and what it is a member of.
     fn verdict(
-        &self, index: usize, standing: Standing, evidence: &Evidence, kind: Option<HoldKind>, event: &TagEvent,
+        &self,
+        index: usize,
+        standing: Standing,
+        evidence: &Evidence,
+        kind: Option<HoldKind>,
+        event: &TagEvent,
     ) -> Verdict {
         if self.known.seen.is_submitted(event.build) {
             return Verdict::Final(Reason::AlreadySubmitted);
