@@ -238,7 +238,9 @@ impl Story {
         }
         let rest: Vec<_> = fates
             .iter()
-            .map(|(build, fate)| format!("{build} {:?}", fate.iter().map(|d| self.told(d)).collect::<Vec<_>>()))
+            .map(|(build, fate)| {
+                format!("{build} {:?}", fate.iter().map(|d| self.told(d)).collect::<Vec<_>>())
+            })
             .collect();
         assert!(rest.is_empty(), "nothing was expected of these: {rest:#?}");
     }
@@ -248,7 +250,8 @@ impl Story {
         let second = decision.decided_at.map_or_else(|| "never".to_owned(), |at| (at.0 - T).to_string());
         let kind = |hold: HoldId| self.kinds.get(&hold).copied().unwrap_or("closed");
         let burst = decision.burst.map_or_else(|| "alone".to_owned(), |hold| format!("in {}", kind(hold)));
-        let hold = decision.detail.as_ref().and_then(|detail| detail.hold).filter(|_| decision.burst.is_none());
+        let hold =
+            decision.detail.as_ref().and_then(|detail| detail.hold).filter(|_| decision.burst.is_none());
         let hold = hold.map_or_else(String::new, |hold| format!(" for {}", kind(hold)));
         format!("{} @{second} {burst}{hold}", decision.reason.word())
     }

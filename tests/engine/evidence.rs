@@ -112,8 +112,7 @@ fn a_numbered_side_tag_proves_in_a_burst_as_long_as_it_is_no_mass_tag() {
     let mut settings = settings();
     settings.burst.hold_size = 50;
     for (size, reason) in [(49, "trail @261 alone"), (50, "no_fresh_evidence @261 in flood")] {
-        let script =
-            format!("100 tag f42-build-side-128996 1..{size}\n200 tag f42 1..40 by bodhi\nend");
+        let script = format!("100 tag f42-build-side-128996 1..{size}\n200 tag f42 1..40 by bodhi\nend");
         check(&settings, &script, &format!("1..40 {reason}"));
     }
 }
@@ -155,10 +154,9 @@ fn only_a_completion_is_one() {
     let mut story = check(&settings(), "", "");
     for (build, new) in [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4)] {
         let body = tidegate::event::BuildState { instance: None, build_id: build, new, task_id: None };
-        story.feed.read(
-            &mut story.engine,
-            &super::common::message(90, tidegate::event::Body::BuildState(body)),
-        );
+        story
+            .feed
+            .read(&mut story.engine, &super::common::message(90, tidegate::event::Body::BuildState(body)));
     }
     story.tell("100 tag f42 1..5\nend");
     story.expect("1 no_fresh_evidence\n2 completed\n3..5 no_fresh_evidence");

@@ -83,16 +83,11 @@ fn a_group_of_hold_size_is_a_burst_whatever_its_evidence() {
 fn the_size_remembers_earlier_groups_and_halves_every_hour() {
     let mut settings = settings();
     settings.burst.hold_size = 60;
-    let script = |second: i64, last| {
-        format!("10 complete 1..99\n100 tag f42 1..40\n{second} tag f42 41..{last}\nend")
-    };
+    let script =
+        |second: i64, last| format!("10 complete 1..99\n100 tag f42 1..40\n{second} tag f42 41..{last}\nend");
     // An hour later, 20 of the first 40 still count.
     check(&settings, &script(3_700, 79), "1..40 completed alone\n41..79 completed alone");
-    check(
-        &settings,
-        &script(3_700, 80),
-        "1..40 completed alone\n41..80 mass_rebuild in mass_rebuild",
-    );
+    check(&settings, &script(3_700, 80), "1..40 completed alone\n41..80 mass_rebuild in mass_rebuild");
     check(&settings, &script(3_701, 80), "1..40 completed alone\n41..80 completed alone");
 }
 
@@ -174,6 +169,7 @@ fn the_tail_of_a_mass_rebuild_waits_too() {
                   3690 tag f42 11 by releng
                   3691 tag f42 12 by releng
                   end";
-    let expected = "1..10 mass_rebuild in mass_rebuild\n11 mass_rebuild @3700 alone\n12 completed @3701 alone";
+    let expected =
+        "1..10 mass_rebuild in mass_rebuild\n11 mass_rebuild @3700 alone\n12 completed @3701 alone";
     check(&settings, script, expected);
 }

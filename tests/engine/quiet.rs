@@ -26,7 +26,8 @@ fn a_group_is_resolved_when_quiet_and_the_last_hold_back_are_over() {
 
 #[test]
 fn one_second_before_quiet_a_new_claim_still_joins_the_run() {
-    let script = |last| format!("10 complete 1..6\n100+1 tag f42 1..3\n119 tag f42 4..5\n{last} tag f42 6\nend");
+    let script =
+        |last| format!("10 complete 1..6\n100+1 tag f42 1..3\n119 tag f42 4..5\n{last} tag f42 6\nend");
     let story = check(&small(), &script(121), "1..6 completed @141");
     assert_eq!(story.runs(), ["100..121 suspect @141"]);
     let story = check(&small(), &script(122), "1..3 completed @122\n4..6 completed @142");

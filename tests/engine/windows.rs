@@ -18,9 +18,7 @@ fn thirty_in_sixty_seconds() {
 fn a_hundred_in_five_seconds() {
     let mut settings = settings();
     settings.burst.rules = vec![rule(100, 5)];
-    for (last, expected) in
-        [(3, "in flood"), (4, "in flood"), (5, "alone"), (6, "alone")]
-    {
+    for (last, expected) in [(3, "in flood"), (4, "in flood"), (5, "alone"), (6, "alone")] {
         let script = format!("0 tag f42 1\n1 tag f42 2..99\n{last} tag f42 100\nend");
         check(&settings, &script, &format!("1..100 no_fresh_evidence {expected}"));
     }
@@ -85,8 +83,7 @@ fn what_comes_between_two_claims_of_a_run_belongs_to_it() {
                   115 tag f42 10
                   120 tag f42 4..6 by releng
                   end";
-    let story =
-        check(&small(), script, "1..6 no_fresh_evidence in flood\n10 completed @125 in flood");
+    let story = check(&small(), script, "1..6 no_fresh_evidence in flood\n10 completed @125 in flood");
     assert_eq!(story.runs(), ["101..120 flood @140"]);
 }
 
