@@ -74,6 +74,10 @@ pub struct Engine {
     clocks: BTreeMap<u32, PartitionClock>,
     /// Records of a partition that has not seen a time yet.
     undated: BTreeMap<u32, Vec<Queued>>,
+    /// The clock of the warm-up.
+    lessons: PartitionClock,
+    /// Records of the warm-up from before its first time.
+    undated_lessons: Vec<Queued>,
     queue: Reorder<Queued>,
     known: Knowledge,
     counters: HashMap<CounterKey, Counter, foldhash::fast::RandomState>,
@@ -87,6 +91,8 @@ pub struct Engine {
     ignored: VecDeque<(Second, Arc<TagEvent>)>,
     runs: u32,
     now: Second,
+    /// The watermark up to which events and timers were worked off.
+    passed: Option<Second>,
     next_sweep: Second,
     /// Records only teach: warm-up.
     teaching: bool,
@@ -128,6 +134,8 @@ impl Engine {
             settings,
             instances,
             undated: BTreeMap::new(),
+            lessons: PartitionClock::default(),
+            undated_lessons: Vec::new(),
             queue: Reorder::default(),
             known,
             counters: HashMap::default(),
@@ -138,6 +146,7 @@ impl Engine {
             ignored: VecDeque::new(),
             runs: 0,
             now: Second::MIN,
+            passed: None,
             next_sweep: Second::MIN,
             teaching: false,
             ending: false,
@@ -157,10 +166,11 @@ impl Engine {
         self.decisions.len()
     }
 
-    /// The event time before which no more records are expected; `None` while a partition has not shown one.
+    /// The event time before which no more records are expected; `None` while a partition has not shown one. It does
+    /// not go back for a partition that appears later: it stands still until that has caught up.
     pub fn watermark(&self) -> Option<Second> {
         let each = self.clocks.values().map(|clock| clock.watermark(&self.settings.clock));
-        each.min().flatten()
+        each.min().flatten().max(self.passed)
     }
 
     /// A partition was proved to be caught up: no record of before `watermark` will come there.
@@ -222,6 +232,7 @@ impl Engine {
     /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.
     pub fn end(&mut self) {
         self.ending = true;
+        self.learn_undated(self.queue.next().unwrap_or(self.now));
         for (_, undated) in std::mem::take(&mut self.undated) {
             for event in undated {
                 self.queue.push(event);
@@ -289,6 +300,8 @@ impl Engine {
 
     fn run_to_watermark(&mut self) {
         if let Some(watermark) = self.watermark() {
+            self.passed = Some(watermark);
+            self.learn_undated(self.queue.next().unwrap_or(watermark).min(watermark));
             self.run(watermark);
         }
     }

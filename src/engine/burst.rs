@@ -393,18 +393,18 @@ impl Burst {
 
     /// What an event belongs to as it falls due.
     fn member_of(&self, rules: &Rules, event: &TagEvent, claimed: bool, now: Second) -> MemberOf {
-        if let Some(run) = &self.run {
-            return match run.phase {
-                // What waited for its window's end, and was before the first member, is judged alone.
-                _ if !claimed && event.effective < run.first => MemberOf::Nothing,
-                Phase::Suspect if claimed => MemberOf::Resolved(run.summary()),
-                Phase::Suspect => MemberOf::Nothing,
-                Phase::Burst => MemberOf::Burst(self.kind(rules, run, now), run.summary()),
-            };
+        // What waited for its window's end, and was before the first member, is judged alone.
+        let run = self.run.as_ref().filter(|run| claimed || event.effective >= run.first);
+        if let Some(run) = run.filter(|run| run.phase == Phase::Burst) {
+            return MemberOf::Burst(self.kind(rules, run, now), run.summary());
         }
+        // A late event makes the rule of the burst that it belongs to hold once more: that suspicion is answered.
         let late_into = |burst: &&Closed| event.late && (burst.first..=burst.last).contains(&event.happened);
-        match self.closed.iter().rev().find(late_into) {
-            Some(burst) => MemberOf::Burst(burst.kind, burst.summary.clone()),
+        if let Some(burst) = self.closed.iter().rev().find(late_into) {
+            return MemberOf::Burst(burst.kind, burst.summary.clone());
+        }
+        match run.filter(|_| claimed) {
+            Some(run) => MemberOf::Resolved(run.summary()),
             None => MemberOf::Nothing,
         }
     }

@@ -28,6 +28,17 @@ pub struct Stamp {
     pub late: bool,
 }
 
+impl Stamp {
+    /// The same where it is not before `reached`; else it came too late for its turn, as behind a watermark.
+    #[must_use]
+    pub fn not_before(self, reached: Second) -> Self {
+        if self.effective == Second::MIN || self.effective >= reached {
+            return self;
+        }
+        Self { effective: reached, late: true, ..self }
+    }
+}
+
 /// The clock of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PartitionClock {
@@ -69,6 +80,11 @@ impl PartitionClock {
             }
             _ => Stamp { effective: time, happened: time, mark, late: false },
         }
+    }
+
+    /// The newest time that is believed; `None` before the first good one.
+    pub fn newest(&self) -> Option<Second> {
+        self.high
     }
 
     /// Raises the watermark to what a proof of being caught up shows; a lower one changes nothing.

@@ -1,9 +1,11 @@
 //! Decisions of operators about holds: inputs of the engine like records, previewed, versioned, and final.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::decision::{HoldId, Reason};
+use super::decision::{HoldId, Outcome, Reason};
 use super::hold::{HeldEvent, Selection};
 
 /// What an operator wants done with a hold.
@@ -79,11 +81,17 @@ impl Engine {
         let members = self.selected(command)?;
         let stay = self.holds.get(command.hold).map_or(0, |hold| hold.members.len()) - members.len();
         let explicit = command.selection.is_explicit();
+        // A build may be held twice: tagged again after it was untagged.
+        let mut released = BTreeSet::new();
         let builds = members.iter().map(|held| {
             let reason = match command.action {
-                Action::Release => self.release_reason(held, Reason::ReleasedByOperator, explicit),
                 Action::Drop => Reason::DroppedByOperator,
+                Action::Release if released.contains(&held.event.build) => Reason::AlreadySubmitted,
+                Action::Release => self.release_reason(held, Reason::ReleasedByOperator, explicit),
             };
+            if reason.outcome() == Outcome::Submitted {
+                released.insert(held.event.build);
+            }
             (held.event.nvr.as_str().to_owned(), reason)
         });
         Ok(CommandReport { builds: builds.collect(), stay })

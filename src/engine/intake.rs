@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Engine;
 use super::clock::Stamp;
-use super::decision::{BuildKey, Decision, Reason, TimeMark};
+use super::decision::{BuildKey, Decision, Reason};
 use super::event::{Nvr, Queued, Tagged, What};
 use super::names::Name;
 use crate::event::{Body, Decoded, MessageId, Position, SentAt, Tagging, Unreadable};
@@ -27,6 +27,7 @@ impl Engine {
             Ok(decoded) => {
                 let clock = self.clocks.entry(position.partition).or_default();
                 let stamp = clock.stamp(&self.settings.clock, decoded.sent_at, kafka_millis);
+                let stamp = stamp.not_before(self.reached());
                 self.date_the_undated(position.partition);
                 self.take_in(position, stamp, decoded);
             }
@@ -37,16 +38,38 @@ impl Engine {
     /// Takes one record of the warm-up: it only teaches. It moves no watermark and gets no decision.
     pub fn teach(&mut self, message: Result<Decoded<'_>, Unreadable>) {
         let Ok(decoded) = message else { return };
-        let sent = match decoded.sent_at {
-            SentAt::At(sent) if sent >= Second::YEAR_2010 => sent,
-            SentAt::At(_) | SentAt::Missing | SentAt::Unreadable => self.now,
-        };
-        let effective = sent.max(self.now);
-        let stamp = Stamp { effective, happened: sent, mark: TimeMark::Sent, late: sent < effective };
+        let mut stamp = self.lessons.stamp(&self.settings.clock, decoded.sent_at, None);
+        let newest = self.lessons.newest();
+        if let Some(newest) = newest {
+            // A time far ahead that no second one confirms may be wrong: it was not later than what follows.
+            stamp.effective = stamp.effective.min(newest);
+            stamp.happened = stamp.happened.min(newest);
+            stamp = stamp.not_before(self.now);
+            self.learn_undated(stamp.happened);
+        }
         self.teaching = true;
         self.take_in(Position { partition: 0, offset: 0 }, stamp, decoded);
-        self.run(Second(effective.0.saturating_add(1)));
+        self.run(Second(stamp.effective.0.saturating_add(1)));
         self.teaching = false;
+    }
+
+    /// Lets what the warm-up said before it showed any time act at `at`.
+    pub(super) fn learn_undated(&mut self, at: Second) {
+        if self.undated_lessons.is_empty() {
+            return;
+        }
+        self.teaching = true;
+        for mut event in std::mem::take(&mut self.undated_lessons) {
+            (event.effective, event.happened) = (at.max(self.now), at);
+            self.turn(event);
+        }
+        self.teaching = false;
+    }
+
+    /// What was worked off: no event has a turn before it. Only what a partition brings that appeared late, or a
+    /// stream that begins before the end of its warm-up, would.
+    fn reached(&self) -> Second {
+        self.now.max(self.passed.unwrap_or(Second::MIN))
     }
 
     /// What came before its partition showed any time is judged as soon as it does.
@@ -56,9 +79,10 @@ impl Engine {
         }
         let clock = self.clocks.get(&partition);
         let Some(watermark) = clock.and_then(|clock| clock.watermark(&self.settings.clock)) else { return };
+        let at = watermark.max(self.reached());
         for mut event in self.undated.remove(&partition).unwrap_or_default() {
-            event.effective = watermark;
-            event.happened = watermark;
+            event.effective = at;
+            event.happened = at;
             self.queue.push(event);
         }
     }
@@ -84,7 +108,9 @@ impl Engine {
             Err(reason) => self.decide_at_once(position, id, reason, happened),
             Ok(what) => {
                 let event = Queued { position, id, effective, happened, mark, late, what };
-                if effective == Second::MIN {
+                if effective == Second::MIN && self.teaching {
+                    self.undated_lessons.push(event);
+                } else if effective == Second::MIN {
                     self.undated.entry(position.partition).or_default().push(event);
                 } else {
                     self.queue.push(event);

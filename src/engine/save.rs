@@ -48,7 +48,10 @@ pub struct Machine {
     runs: u32,
     holds_opened: u32,
     now: Second,
+    passed: Option<Second>,
     next_sweep: Second,
+    lessons: PartitionClock,
+    undated_lessons: Vec<Queued>,
 }
 
 /// The package list in force and the one that waits for an operator.
@@ -141,6 +144,9 @@ impl Engine {
         engine.account = machine.account;
         engine.runs = machine.runs;
         engine.now = machine.now;
+        engine.passed = machine.passed;
+        engine.lessons = machine.lessons;
+        engine.undated_lessons = machine.undated_lessons;
         engine.next_sweep = machine.next_sweep;
         engine.holds.restore(saved.holds, machine.holds_opened);
         engine.counters.extend(saved.counters);
@@ -177,6 +183,9 @@ impl Engine {
             runs: self.runs,
             holds_opened: self.holds.opened(),
             now: self.now,
+            passed: self.passed,
+            lessons: self.lessons.clone(),
+            undated_lessons: self.undated_lessons.clone(),
             next_sweep: self.next_sweep,
         }
     }

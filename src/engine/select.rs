@@ -107,6 +107,11 @@ impl Select {
             && (self.exclude.is_empty() || !self.exclude.is_match(name))
     }
 
+    /// Whether a package list tells what is eligible, so that a later one can tell otherwise.
+    pub fn goes_by_list(&self) -> bool {
+        self.needs_list || self.list.is_some()
+    }
+
     /// Takes a package list. The last good one stays where the new one is empty, or differs so much that somebody
     /// should look first.
     pub fn offer(&mut self, list: Arc<PackageList>) -> ListVerdict {

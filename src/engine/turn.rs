@@ -106,7 +106,7 @@ impl Engine {
         let detail =
             Detail { event: Arc::clone(event), evidence: Evidence::default(), run: None, hold: None };
         self.decide_event(reason, None, detail);
-        if reason == Reason::NotEligible && self.select.lists().0.is_some() {
+        if reason == Reason::NotEligible && self.select.goes_by_list() {
             let now = self.now;
             self.changes.note(|| Change::Ignored(now, Arc::clone(event)));
             self.ignored.push_back((now, Arc::clone(event)));
