@@ -24,4 +24,6 @@ pub mod input;
 
 pub mod replay;
 
+pub mod score;
+
 pub mod cli;
