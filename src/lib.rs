@@ -26,4 +26,6 @@ pub mod replay;
 
 pub mod score;
 
+pub mod generate;
+
 pub mod cli;

@@ -66,8 +66,7 @@ struct Build {
     /// Why it was held first.
     held: Option<String>,
     dead: bool,
-    missing: bool,
-    otherwise: bool,
+    lost: bool,
 }
 
 /// Compares decisions with the truth in a directory (`truth.json`, `truth.jsonl`).
@@ -170,8 +169,8 @@ impl Judge {
                 build.held.get_or_insert_with(|| row.reason.clone());
             }
             Some((Outcome::DeadLetter, _)) => build.dead = true,
-            Some((Outcome::Ignored | Outcome::Duplicate | Outcome::Dropped, _)) => build.otherwise = true,
-            None => build.missing = true,
+            Some((Outcome::Ignored | Outcome::Duplicate | Outcome::Dropped, _)) => build.lost = true,
+            None => {}
         }
     }
 

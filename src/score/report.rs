@@ -157,10 +157,10 @@ impl Score {
             *self.stranded_by_reason.entry(reason.clone()).or_default() += 1;
         } else if build.dead {
             fate.dead_lettered += 1;
-        } else if build.missing && !build.otherwise {
-            fate.missing += 1;
-        } else {
+        } else if build.lost {
             fate.lost += 1;
+        } else {
+            fate.missing += 1;
         }
     }
 
