@@ -29,7 +29,7 @@ use self::rng::Rng;
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum GenerateError {
     /// There is no such scenario.
-    #[error("there is no scenario {name:?}{}; `tidegate generate list` shows all", meant.map_or(String::new(), |meant| format!(", did you mean {meant}?")))]
+    #[error("there is no scenario {name:?}{}? There are {}", did_you_mean(*meant), names())]
     Unknown {
         /// What was asked for.
         name: String,
@@ -105,6 +105,14 @@ pub fn generate_with(name: &str, options: Options) -> Result<World, GenerateErro
         }
     }
     Ok(World { scenario: scenario.name, seed, plan, mix })
+}
+
+fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map_or(String::new(), |meant| format!(", did you mean {meant}"))
+}
+
+fn names() -> String {
+    SCENARIOS.map(|scenario| scenario.name).join(", ")
 }
 
 /// The name closest to what was typed, where one is close enough to be meant.

@@ -132,7 +132,7 @@ struct Judge {
     score: Score,
     builds: BTreeMap<u64, Build>,
     latencies: Vec<i64>,
-    /// By burst: lines of builds that matter, and those that the pipeline put into a hold.
+    /// By burst: lines of builds that matter, and those whose decision names a burst.
     marked: BTreeMap<String, (u64, u64)>,
 }
 
@@ -180,7 +180,7 @@ impl Judge {
         }
         self.score.latency = Latency::of(&mut self.latencies);
         for burst in &mut self.score.bursts {
-            (burst.lines, burst.held_together) = self.marked.get(&burst.id).copied().unwrap_or_default();
+            (burst.lines, burst.marked) = self.marked.get(&burst.id).copied().unwrap_or_default();
         }
         self.score.pass = self.score.passes();
         self.score

@@ -1,5 +1,7 @@
 //! The shipped pipelines on every generated scenario, warm and cold, judged with the truth.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own files has failed")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -51,7 +53,9 @@ fn judged(dir: &Path, profile: &str) -> Score {
 fn submitted(dir: &Path) -> BTreeSet<u64> {
     let text = fs::read_to_string(dir.join("decisions.jsonl")).unwrap();
     let rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    rows.filter(|row| row["outcome"] == "submitted").filter_map(|row| row["line"].as_u64()).collect()
+    rows.filter(|row| row.get("outcome").is_some_and(|outcome| outcome == "submitted"))
+        .filter_map(|row| row.get("line")?.as_u64())
+        .collect()
 }
 
 fn check_all(scale: f64, seed: u64, cold: bool) {

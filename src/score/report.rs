@@ -115,8 +115,8 @@ pub struct BurstSeen {
     pub kind: String,
     /// Its lines that tell of new or re-tagged builds of eligible packages.
     pub lines: u64,
-    /// Those of them that the pipeline put into a hold.
-    pub held_together: u64,
+    /// Those of them whose decision names a burst.
+    pub marked: u64,
 }
 
 impl Score {
@@ -125,7 +125,7 @@ impl Score {
             id: burst.id.clone(),
             kind: burst.kind.clone(),
             lines: 0,
-            held_together: 0,
+            marked: 0,
         });
         Self {
             scenario: facts.scenario.clone(),
@@ -205,7 +205,7 @@ impl fmt::Display for Score {
         }
         for burst in &self.bursts {
             let (id, kind) = (bounded(&burst.id, NAME_CHARS), bounded(&burst.kind, NAME_CHARS));
-            writeln!(f, "burst {id} ({kind}): {} of {} lines in a hold", burst.held_together, burst.lines)?;
+            writeln!(f, "burst {id} ({kind}): {} of {} lines marked as one", burst.marked, burst.lines)?;
         }
         for (label, outcomes) in &self.outcomes {
             writeln!(f, "{label:<15}{}", counts(outcomes).trim_start_matches(':'))?;

@@ -60,7 +60,7 @@ fn perfect_decisions_pass() {
     assert_eq!(score.fresh, Fate { builds: 2, submitted: 2, ..Fate::default() });
     // Decided at 06:01:01 and 06:01:06, published in the second 06:00:00.
     assert_eq!(score.latency, Some(Latency { submitted: 2, median: 61, p99: 66 }));
-    assert_eq!((score.bursts[0].lines, score.bursts[0].held_together), (2, 1));
+    assert_eq!((score.bursts[0].lines, score.bursts[0].marked), (2, 1));
     assert_eq!(score.outcomes[&Label::Fresh]["submitted"], 2);
 }
 
