@@ -1,7 +1,9 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod generate;
 mod known;
 mod replay;
+mod score;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +18,7 @@ use crate::state::StateError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exit {
     Failed = 1,
+    Usage = 2,
     Refused = 5,
 }
 
@@ -37,6 +40,8 @@ pub struct Cli {
 enum Command {
     Replay(replay::Replay),
     Known(known::Known),
+    Generate(generate::Generate),
+    Score(score::Score),
 }
 
 /// The pipeline file and what is set over it.
@@ -77,6 +82,14 @@ enum Failure {
     State(#[from] StateError),
     #[error(transparent)]
     Input(#[from] crate::input::InputError),
+    #[error(transparent)]
+    Generate(#[from] crate::generate::GenerateError),
+    #[error("{}: the stream cannot be written: {source}", path.display())]
+    Generated { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Score(#[from] crate::score::ScoreError),
+    #[error("the decisions do not pass")]
+    NotPassed,
     #[error("cannot write the result: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -90,9 +103,15 @@ impl Failure {
             })) => {
                 return Exit::Refused;
             }
-            Self::Pipeline(_) | Self::Unresolved(_) | Self::Replay(_) | Self::Input(_) | Self::Write(_) => {
-                return Exit::Failed;
-            }
+            Self::Generate(_) => return Exit::Usage,
+            Self::Pipeline(_)
+            | Self::Unresolved(_)
+            | Self::Replay(_)
+            | Self::Input(_)
+            | Self::Generated { .. }
+            | Self::Score(_)
+            | Self::NotPassed
+            | Self::Write(_) => return Exit::Failed,
         };
         match state {
             StateError::Network { .. }
@@ -111,6 +130,8 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Replay(replay) => replay.run(),
         Command::Known(known) => known.run(),
+        Command::Generate(generate) => generate.run(),
+        Command::Score(score) => score.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

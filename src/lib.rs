@@ -24,4 +24,8 @@ pub mod input;
 
 pub mod replay;
 
+pub mod score;
+
+pub mod generate;
+
 pub mod cli;
