@@ -61,13 +61,21 @@ fn an_import_of_the_trigger_tag_makes_a_duplicate() {
     check(&settings(), "know f42 7 50\n10 complete 7\n100 tag f42 7\nend", "7 build_in_tag @100");
 }
 
+/// Once a week what is older is forgotten: never before its time, and not long after.
 #[test]
 fn a_build_is_known_for_four_hundred_days() {
-    // Asked when the hold-back ends.
-    for (second, reason) in [(400 * DAY - 61, "known_build"), (400 * DAY - 60, "no_fresh_evidence")] {
-        let script = format!("0 tag f41 7\n{second} tick\n{second} tag f42 7\nend");
+    for (days, reason) in [(400, "known_build"), (408, "no_fresh_evidence")] {
+        let ticks: String = (1..=days).map(|day| format!("{} tick\n", day * DAY - 100)).collect();
+        let script = format!("0 tag f41 7\n{ticks}{0} tick\n{0} tag f42 7\nend", days * DAY - 61);
         check(&settings(), &script, &format!("7 {reason}"));
     }
+}
+
+/// An import says what is in a tag now, however long ago it was tagged.
+#[test]
+fn an_old_build_of_an_import_is_known() {
+    let script = format!("know f41 7 -{}\n0 tick\n100 tag f42 7\nend", 900 * DAY);
+    check(&settings(), &script, "7 known_build");
 }
 
 #[test]

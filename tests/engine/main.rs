@@ -1,6 +1,13 @@
 //! The engine at its edges: at, one before and one after every limit that the design names, told as stories.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "a test that cannot go on has failed, and a story is read best as it is told"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
