@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Engine;
 use super::clock::Stamp;
-use super::decision::{BuildKey, Decision, Reason, TimeMark};
+use super::decision::{BuildKey, Decision, Reason};
 use super::event::{Nvr, Queued, Tagged, What};
 use super::names::Name;
 use crate::event::{Body, Decoded, MessageId, Position, SentAt, Tagging, Unreadable};
