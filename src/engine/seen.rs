@@ -137,7 +137,7 @@ impl SeenFact {
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     entries: HashMap<BuildInTag, Entry, foldhash::fast::RandomState>,
-    /// Messages that tagged a build again after it was untagged.
+    /// Messages that tagged a build again, after it was untagged or not.
     tagged_again: HashMap<BuildInTag, Ids, foldhash::fast::RandomState>,
     /// Messages that untagged it.
     untagged: HashMap<BuildInTag, Ids, foldhash::fast::RandomState>,
@@ -149,7 +149,8 @@ pub struct Seen {
 type Ids = SmallVec<[(Fingerprint, Short); 1]>;
 
 impl Seen {
-    /// Takes note that a build was tagged. `Err` says why the record is a duplicate; nothing changes then.
+    /// Takes note that a build was tagged. `Err` says why the record is a duplicate; of one that says nothing new, the
+    /// identity is remembered all the same: read again after an untag, it is still old.
     pub fn tag(
         &mut self,
         key: BuildInTag,
@@ -171,14 +172,17 @@ impl Seen {
         {
             return Err(Reason::MessageSeen);
         }
-        if !entry.revoked {
+        let revoked = entry.revoked;
+        if print != 0 {
+            remember(self.tagged_again.entry(key).or_default(), print, at);
+        }
+        if !revoked {
             return Err(Reason::BuildInTag);
         }
         self.journal.note(|| SeenFact::Tagged(key, at, print));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.revoked = false;
         }
-        remember(self.tagged_again.entry(key).or_default(), print, at);
         Ok(First::No)
     }
 

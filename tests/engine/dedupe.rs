@@ -75,6 +75,12 @@ fn a_tag_message_of_before_the_untag_is_still_a_duplicate() {
 }
 
 #[test]
+fn a_message_that_said_nothing_new_says_nothing_new_after_an_untag_either() {
+    let script = "100 tag f42 7 id a\n150 tag f42 7 id b\n200 untag f42 7\n300 tag f42 7 id b\nend";
+    check(&settings(), script, "7 build_in_tag, no_fresh_evidence, message_seen");
+}
+
+#[test]
 fn messages_without_an_identity_are_told_by_build_and_tag() {
     let mut story = check(&settings(), "", "");
     for second in [100, 101] {
