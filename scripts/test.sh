@@ -28,13 +28,13 @@ steps_of_check() {
 steps_of_test() {
   steps_of_check
   step licences    10m scripts/licences.sh
-  step scenarios   20m if_there tests/scenarios.rs cargo test --locked --release --test scenarios -- --show-output
+  step scenarios   20m if_there tests/scenarios.rs cargo test --locked --test scenarios -- --show-output
 }
 
 # What takes long, and proves most.
 steps_of_prove() {
   step scenarios   3h  if_there tests/scenarios.rs env TIDEGATE_SCENARIOS=full \
-    cargo test --locked --release --test scenarios -- --show-output
+    cargo test --locked --test scenarios -- --show-output
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
   step bench       1h  cargo bench --locked

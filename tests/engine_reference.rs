@@ -5,6 +5,13 @@
 //! are random, of one tag, over two partitions, with jitter, duplicates, revocations and late events; rules are small,
 //! so that most streams come to their edges.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a reference that cannot go on has failed, and it is read best as the definition"
+)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -327,7 +334,7 @@ fn is_fresh(build: u64) -> bool {
     build > KNOWN_TO && build <= FRESH_TO
 }
 
-/// A generator of random numbers (SplitMix64), the same on every machine.
+/// A generator of random numbers that are the same on every machine.
 struct Random(u64);
 
 impl Random {

@@ -8,47 +8,15 @@ use std::fs;
 use std::path::Path;
 
 use tidegate::generate::{self, scenarios};
-use tidegate::pipeline::{self, Override};
-use tidegate::replay::{self, replay};
-use tidegate::score::truth::{Fact, Facts, Label};
-use tidegate::score::{Score, score};
-use tidegate::settings::Settings;
-use tidegate::time::Second;
+use tidegate::score::score;
+use tidegate::score::truth::{Fact, Label};
+
+#[path = "common/stream.rs"]
+mod stream;
+use stream::{judged, truth};
 
 /// Here every new build has to go through: nothing is wrong with it, and nothing old is like it.
 const NONE_STRANDED: [&str; 4] = ["quiet-week", "side-tag-merge", "bridge-outage", "hub-clock-fast"];
-
-fn settings(profile: &str, facts: &Facts) -> Settings {
-    let left_at = Second::from_float(facts.left_at).unwrap();
-    let (new, old) = (&facts.trigger_tag, &facts.old_tag);
-    let sets = [format!("trigger.follow={new}"), format!("trigger.family={old}@{left_at},{new}")];
-    let sets: Vec<Override> = sets.iter().map(|set| Override::parse(set).unwrap()).collect();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(profile);
-    pipeline::load(&path, &sets).unwrap_or_else(|report| panic!("{report}")).settings().unwrap()
-}
-
-fn truth(dir: &Path) -> Vec<Fact> {
-    let text = fs::read_to_string(dir.join("truth.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Runs a pipeline over a generated folder.
-fn judged(dir: &Path, profile: &str) -> Score {
-    let facts: Facts = serde_json::from_slice(&fs::read(dir.join("truth.json")).unwrap()).unwrap();
-    let file = |name: &str| Some(dir.join(name));
-    let options = replay::Options {
-        inputs: vec![dir.join("events.jsonl")],
-        kafka: file("kafka.jsonl"),
-        packages: file("packages.txt"),
-        renames: file("renames"),
-        known: file("known_builds.jsonl"),
-        warmup: file("warmup.jsonl"),
-        decisions: file("decisions.jsonl"),
-        ..replay::Options::default()
-    };
-    replay(settings(profile, &facts), &options, &mut |_, _| ()).unwrap();
-    score(dir, &dir.join("decisions.jsonl")).unwrap()
-}
 
 fn submitted(dir: &Path) -> BTreeSet<u64> {
     let text = fs::read_to_string(dir.join("decisions.jsonl")).unwrap();
@@ -71,7 +39,7 @@ fn check_all(scale: f64, seed: u64, cold: bool) {
         let of_mass: BTreeSet<_> =
             mass.iter().filter(|fact| fact.base == Label::Fresh).map(|fact| fact.build).collect();
         for profile in ["eln.toml", "eln-fast.toml"] {
-            let score = judged(dir.path(), profile);
+            let (score, _) = judged(dir.path(), profile);
             let what = format!("{profile}, seed {seed}, scale {scale}, cold {cold}\n{score}");
             assert!(score.pass, "{what}");
             let submitted = submitted(dir.path());

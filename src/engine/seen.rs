@@ -173,13 +173,15 @@ impl Seen {
             return Err(Reason::MessageSeen);
         }
         let revoked = entry.revoked;
+        if revoked || print != 0 {
+            self.journal.note(|| SeenFact::Tagged(key, at, print));
+        }
         if print != 0 {
             remember(self.tagged_again.entry(key).or_default(), print, at);
         }
         if !revoked {
             return Err(Reason::BuildInTag);
         }
-        self.journal.note(|| SeenFact::Tagged(key, at, print));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.revoked = false;
         }
@@ -261,7 +263,9 @@ impl Seen {
             SeenFact::Tagged(key, at, print) => match self.entries.get_mut(&key) {
                 Some(entry) => {
                     entry.revoked = false;
-                    remember(self.tagged_again.entry(key).or_default(), print, at);
+                    if print != 0 {
+                        remember(self.tagged_again.entry(key).or_default(), print, at);
+                    }
                 }
                 None => {
                     self.entries.insert(key, Entry::streamed(at, print));
@@ -428,6 +432,26 @@ mod tests {
             seen.sweep(Second(T + later * DAY), AGE, |_| Seconds(10 * DAY));
             assert_eq!(seen.first(key(1)).is_some(), known, "{later}");
         }
+    }
+
+    #[test]
+    fn what_is_noted_rebuilds_the_memory_as_it_was() {
+        let mut seen = Seen::default();
+        seen.journal.start();
+        for text in ["a", "b", "b", ""] {
+            let _ = seen.tag(key(1), &id(text), Second(T), AGE);
+        }
+        seen.untag(key(1), &id("c"), Second(T + 1), AGE).unwrap();
+        let mut again = Seen::default();
+        for fact in seen.journal.take() {
+            again.replay(fact);
+        }
+        for seen in [&mut seen, &mut again] {
+            assert_eq!(seen.tag(key(1), &id("b"), Second(T + 2), AGE), Err(Reason::MessageSeen));
+            assert_eq!(seen.untag(key(1), &id("c"), Second(T + 2), AGE), Err(Reason::MessageSeen));
+            assert_eq!(seen.tag(key(1), &id("d"), Second(T + 2), AGE), Ok(First::No));
+        }
+        assert_eq!(seen.facts(), again.facts());
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Tally {
             bursts: self.bursts,
             more_bursts: self.more_bursts,
             holds: holds.collect(),
+            holds_opened: engine.holds().opened(),
             without_tidegate: self.without,
             submitted,
             governor_per_hour: governor.per_hour,
@@ -104,6 +105,8 @@ pub struct Summary {
     pub more_bursts: u64,
     /// Open holds.
     pub holds: Vec<HoldLine>,
+    /// Holds that were ever opened.
+    pub holds_opened: u32,
     /// Eligible tag messages: what is submitted where nothing stands in between.
     pub without_tidegate: u64,
     /// What is submitted.
