@@ -438,8 +438,9 @@ mod tests {
     fn what_is_noted_rebuilds_the_memory_as_it_was() {
         let mut seen = Seen::default();
         seen.journal.start();
-        for text in ["a", "b", "b", ""] {
-            let _ = seen.tag(key(1), &id(text), Second(T), AGE);
+        let (seen_before, in_tag) = (Err(Reason::MessageSeen), Err(Reason::BuildInTag));
+        for (text, said) in [("a", Ok(First::Yes)), ("b", in_tag), ("b", seen_before), ("a", seen_before)] {
+            assert_eq!(seen.tag(key(1), &id(text), Second(T), AGE), said, "{text}");
         }
         seen.untag(key(1), &id("c"), Second(T + 1), AGE).unwrap();
         let mut again = Seen::default();
