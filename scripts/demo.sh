@@ -14,8 +14,9 @@ say "A branching: thousands of old builds are tagged again amid the new ones of 
 mkdir -p target/demo
 "$tidegate" generate branching --seed "$seed" --truth "$stream"
 
-# When the old tag was left is a fact of the stream.
-left_at=$(sed -n 's/.*"left_at": *"\([^"]*\)".*/\1/p' "$stream/truth.json")
+# When the old tag was left is a fact of the stream: a date, or seconds since 1970.
+left_at=$(sed -n 's/.*"left_at": *"\{0,1\}\([^",}]*\).*/\1/p' "$stream/truth.json")
+[[ ! $left_at =~ ^[0-9]+(\.[0-9]+)?$ ]] || left_at=$(date -u -d "@${left_at%.*}" +%FT%TZ)
 
 say 'What Tidegate decides: as at a real first start, it has read two weeks before, and the list of known builds'
 "$tidegate" replay pipelines/eln.toml \
@@ -24,5 +25,7 @@ say 'What Tidegate decides: as at a real first start, it has read two weeks befo
   --known "$stream/known_builds.jsonl" --packages "$stream/packages.txt" --renames "$stream/renames" \
   --decisions target/demo/decisions.jsonl || [[ $? -eq 3 ]] # 3: it went well, and a decision is waiting
 
-say 'One decision for each message is in target/demo/decisions.jsonl; the first three:'
-head -n 3 target/demo/decisions.jsonl
+say 'One decision for each message is in target/demo/decisions.jsonl, for example:'
+for outcome in submitted dropped held duplicate; do
+  grep -m 1 "\"outcome\":\"$outcome\"" target/demo/decisions.jsonl || true
+done
