@@ -37,7 +37,7 @@ steps_of_prove() {
     cargo test --locked --release --test scenarios -- --show-output
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
-  step bench       1h  cargo bench --locked
+  step bench       1h  cargo bench --locked --bench '*'
 }
 
 # Runs a command if a file of the tree is there.

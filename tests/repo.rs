@@ -113,8 +113,8 @@ fn no_file_is_too_long() {
 #[test]
 fn nothing_is_left_unfinished() {
     // Put together here, so that this file does not find itself.
-    let marks =
-        [["TO", "DO"], ["FIX", "ME"], ["todo", "!"], ["unimplemented", "!"]].map(|parts| parts.concat());
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["todo", "!"], ["unimplemented", "!"], ["#[ig", "nore"]]
+        .map(|parts| parts.concat());
     let mut found = Vec::new();
     for (name, text) in files() {
         for (number, line) in text.lines().enumerate() {
