@@ -237,6 +237,29 @@ fn every_path_named_in_a_page_is_there() {
 }
 
 #[test]
+fn every_test_named_in_a_page_is_there() {
+    // Names of tests are sentences: nothing else in a page has as many words joined.
+    let is_sentence = |word: &str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
+    };
+    let files = files();
+    let code: Vec<_> = files.iter().filter(|(name, _)| has_extension(name, "rs")).collect();
+    let mut seen = 0;
+    let mut found = Vec::new();
+    for (name, text) in files.iter().filter(|(name, _)| has_extension(name, "md")) {
+        for word in text.split('`').filter(|word| is_sentence(word)) {
+            seen += 1;
+            if !code.iter().any(|(_, text)| text.contains(&format!("fn {word}("))) {
+                found.push(format!("{name}: {word}"));
+            }
+        }
+    }
+    assert!(seen > 5, "only {seen} names of tests were found");
+    none_of("a page names a test that is not there", &found);
+}
+
+#[test]
 fn every_file_of_the_core_stands_in_the_code_map() {
     let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
     let modules = files().into_iter().map(|(name, _)| name).filter(|name| {
