@@ -14,7 +14,7 @@ readonly logs=target/test-logs allowed=tests/allowed-skips.txt
 steps_of_check() {
   step fmt         2m  cargo fmt --all --check
   step shell       2m  scripts/lint-shell.sh
-  step build       20m cargo build --locked --all-targets
+  step build       30m cargo build --locked --all-targets
   step clippy      20m cargo clippy --locked --all-targets -- -D warnings
   step docs        10m env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
   step tidy        5m  cargo test --locked --test repo -- --show-output
