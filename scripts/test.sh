@@ -48,8 +48,9 @@ if_there() {
 # Runs all integration tests but those named.
 other_tests() {
   local file name tests=()
-  for file in tests/*.rs; do
-    name=$(basename "$file" .rs)
+  for file in tests/*.rs tests/*/main.rs; do
+    [[ -e $file ]] || continue
+    name=${file#tests/} name=${name%/main.rs} name=${name%.rs}
     [[ " $* " == *" $name "* ]] || tests+=(--test "$name")
   done
   if [[ ${#tests[@]} -eq 0 ]]; then
