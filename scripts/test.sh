@@ -20,21 +20,20 @@ steps_of_check() {
   step tidy        5m  cargo test --locked --test repo -- --show-output
   step pipelines   5m  cargo test --locked --test pipeline_files -- --show-output
   step unit        10m cargo test --locked --lib --bins -- --show-output
-  step integration 10m other_tests repo pipeline_files scenarios
+  step integration 10m other_tests repo pipeline_files
   step doctest     10m cargo test --locked --doc -- --show-output
 }
 
-# The same, and the labelled scenarios at the size that CI bears.
+# The same, and the labelled scenarios: at full size, over few seeds.
 steps_of_test() {
   steps_of_check
   step licences    10m scripts/licences.sh
-  step scenarios   20m if_there tests/scenarios.rs cargo test --locked --release --test scenarios -- --show-output
+  step scenarios   20m scripts/scenarios.sh 1 1 2 3
 }
 
 # What takes long, and proves most.
 steps_of_prove() {
-  step scenarios   3h  if_there tests/scenarios.rs env TIDEGATE_SCENARIOS=full \
-    cargo test --locked --release --test scenarios -- --show-output
+  step scenarios   3h  scripts/scenarios.sh 1 {1..50}
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
   step bench       1h  cargo bench --locked --bench '*'
