@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/stream.sh
 source scripts/stream.sh
 
-readonly seed=${1:-1} stream=target/demo/stream decisions=target/demo/decisions.jsonl
+seed=${1:-1} stream=target/demo/stream decisions=target/demo/decisions.jsonl
 say() { printf '\n== %s\n' "$1"; }
 
 say 'Building Tidegate'
