@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/stream.sh
 source scripts/stream.sh
 
-readonly tidegate=target/debug/tidegate scale=$1 work=target/scenarios
+tidegate=target/debug/tidegate scale=$1 work=target/scenarios
 shift
 cargo build --locked
 passed=0 failed=0
