@@ -2,8 +2,10 @@
 # Makes the stream of a Fedora branching from a seed, and shows what Tidegate decides about it: scripts/demo.sh [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/stream.sh
+source scripts/stream.sh
 
-readonly seed=${1:-1} stream=target/demo/stream
+seed=${1:-1} stream=target/demo/stream decisions=target/demo/decisions.jsonl
 say() { printf '\n== %s\n' "$1"; }
 
 say 'Building Tidegate'
@@ -14,15 +16,13 @@ say "A branching: thousands of old builds are tagged again amid the new ones of 
 mkdir -p target/demo
 "$tidegate" generate branching --seed "$seed" --truth "$stream"
 
-# When the old tag was left is a fact of the stream.
-left_at=$(sed -n 's/.*"left_at": *"\([^"]*\)".*/\1/p' "$stream/truth.json")
-
 say 'What Tidegate decides: as at a real first start, it has read two weeks before, and the list of known builds'
-"$tidegate" replay pipelines/eln.toml \
-  --set trigger.follow=f42 --set "trigger.family=f41@$left_at,f42" \
-  --input "$stream/events.jsonl" --kafka "$stream/kafka.jsonl" --warmup "$stream/warmup.jsonl" \
-  --known "$stream/known_builds.jsonl" --packages "$stream/packages.txt" --renames "$stream/renames" \
-  --decisions target/demo/decisions.jsonl || [[ $? -eq 3 ]] # 3: it went well, and a decision is waiting
+replay_stream "$tidegate" pipelines/eln.toml "$stream" "$decisions" || [[ $? -eq 3 ]] # 3: all went well, and a decision waits
 
-say 'One decision for each message is in target/demo/decisions.jsonl; the first three:'
-head -n 3 target/demo/decisions.jsonl
+say "One decision for each message is in $decisions, for example:"
+for outcome in submitted dropped held duplicate; do
+  grep -m 1 "\"outcome\":\"$outcome\"" "$decisions" || true
+done
+
+say 'The truth about the stream is known. Judged by it:'
+"$tidegate" score "$stream" "$decisions"

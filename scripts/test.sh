@@ -14,30 +14,31 @@ readonly logs=target/test-logs allowed=tests/allowed-skips.txt
 steps_of_check() {
   step fmt         2m  cargo fmt --all --check
   step shell       2m  scripts/lint-shell.sh
-  step build       20m cargo build --locked --all-targets
+  step build       30m cargo build --locked --all-targets
   step clippy      20m cargo clippy --locked --all-targets -- -D warnings
   step docs        10m env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
   step tidy        5m  cargo test --locked --test repo -- --show-output
   step pipelines   5m  cargo test --locked --test pipeline_files -- --show-output
   step unit        10m cargo test --locked --lib --bins -- --show-output
-  step integration 10m other_tests repo pipeline_files scenarios
+  step integration 10m other_tests repo pipeline_files
   step doctest     10m cargo test --locked --doc -- --show-output
 }
 
-# The same, and the labelled scenarios at the size that CI bears.
+# The same, and the labelled scenarios: at full size, over few seeds.
 steps_of_test() {
   steps_of_check
   step licences    10m scripts/licences.sh
-  step scenarios   20m if_there tests/scenarios.rs cargo test --locked --test scenarios -- --show-output
+  step generated   20m scripts/scenarios.sh 1 1 2 3
+  step scenarios   20m cargo test --locked --test scenarios -- --show-output
 }
 
 # What takes long, and proves most.
 steps_of_prove() {
-  step scenarios   3h  if_there tests/scenarios.rs env TIDEGATE_SCENARIOS=full \
-    cargo test --locked --test scenarios -- --show-output
+  step generated   3h  scripts/scenarios.sh 1 {1..50}
+  step scenarios   3h  env TIDEGATE_SCENARIOS=full cargo test --locked --test scenarios -- --show-output
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
-  step bench       1h  cargo bench --locked
+  step bench       1h  cargo bench --locked --bench '*'
 }
 
 # Runs a command if a file of the tree is there.
@@ -48,8 +49,9 @@ if_there() {
 # Runs all integration tests but those named.
 other_tests() {
   local file name tests=()
-  for file in tests/*.rs; do
-    name=$(basename "$file" .rs)
+  for file in tests/*.rs tests/*/main.rs; do
+    [[ -e $file ]] || continue
+    name=${file#tests/} name=${name%/main.rs} name=${name%.rs}
     [[ " $* " == *" $name "* ]] || tests+=(--test "$name")
   done
   if [[ ${#tests[@]} -eq 0 ]]; then

@@ -292,7 +292,7 @@ impl Engine {
         if self.holds.held() >= bounds.held as usize {
             return Some("held");
         }
-        if self.queue.len() >= bounds.waiting as usize {
+        if self.waiting() >= bounds.waiting as usize {
             return Some("waiting");
         }
         (self.known.seen.len() >= bounds.builds as usize).then_some("builds")

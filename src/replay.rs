@@ -147,6 +147,8 @@ struct Run {
     output: Output,
     tally: Tally,
     letters: Vec<DeadLetter>,
+    /// The position up to which what is held was written at the end of the input.
+    held_written: Option<u64>,
     /// Records read in this run.
     records: u64,
 }
@@ -189,6 +191,7 @@ impl Run {
             output,
             tally: Tally::default(),
             letters: Vec::new(),
+            held_written: None,
             records: 0,
         };
         if !continued {
@@ -227,7 +230,9 @@ impl Run {
         let written = self.output.sync()?;
         let position = self.source.next_position().to_string();
         let (file, bytes) = (written.file, written.bytes.to_string());
-        let meta = [("next_position", position), ("decisions_file", file), ("decisions_bytes", bytes)];
+        let mut meta =
+            vec![("next_position", position), ("decisions_file", file), ("decisions_bytes", bytes)];
+        meta.extend(self.held_written.map(|position| ("held_written", position.to_string())));
         let decisions = self.output.take_kept();
         let sources = self.source.progress();
         let batch =
@@ -241,7 +246,12 @@ impl Run {
         if options.end.unwrap_or(self.state.is_none()) {
             self.engine.end();
             self.write_out()?;
-            self.output.write_held(&self.engine)?;
+            let written = |state: &State| {
+                state.meta("held_written").map(|text| text.and_then(|text| text.parse().ok()))
+            };
+            let since = self.state.as_ref().map(written).transpose()?.flatten().unwrap_or(0);
+            self.output.write_held(&self.engine, since)?;
+            self.held_written = Some(self.source.next_position());
             self.commit()?;
         }
         self.output.sync()?;

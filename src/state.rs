@@ -1,7 +1,7 @@
 //! The state of a pipeline: one SQLite file that an operator can open with `sqlite3`.
 //!
 //! One transaction for each batch of records writes everything: how far the source was read, the engine, its memory,
-//! holds, admitted builds and decisions (invariant I5). What grows is appended by rowid; look-ups are answered from memory.
+//! holds, admitted builds and decisions (invariant I7). What grows is appended by rowid; look-ups are answered from memory.
 //! `docs/state.md` describes the tables.
 
 mod load;

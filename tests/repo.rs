@@ -113,8 +113,8 @@ fn no_file_is_too_long() {
 #[test]
 fn nothing_is_left_unfinished() {
     // Put together here, so that this file does not find itself.
-    let marks =
-        [["TO", "DO"], ["FIX", "ME"], ["todo", "!"], ["unimplemented", "!"]].map(|parts| parts.concat());
+    let marks = [["TO", "DO"], ["FIX", "ME"], ["todo", "!"], ["unimplemented", "!"], ["#[ig", "nore"]]
+        .map(|parts| parts.concat());
     let mut found = Vec::new();
     for (name, text) in files() {
         for (number, line) in text.lines().enumerate() {
@@ -234,6 +234,29 @@ fn every_path_named_in_a_page_is_there() {
     }
     assert!(seen > 20, "only {seen} paths were found");
     none_of("a page names what is not there", &found);
+}
+
+#[test]
+fn every_test_named_in_a_page_is_there() {
+    // Names of tests are sentences: nothing else in a page has as many words joined.
+    let is_sentence = |word: &str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
+    };
+    let files = files();
+    let code: Vec<_> = files.iter().filter(|(name, _)| has_extension(name, "rs")).collect();
+    let mut seen = 0;
+    let mut found = Vec::new();
+    for (name, text) in files.iter().filter(|(name, _)| has_extension(name, "md")) {
+        for word in text.split('`').filter(|word| is_sentence(word)) {
+            seen += 1;
+            if !code.iter().any(|(_, text)| text.contains(&format!("fn {word}("))) {
+                found.push(format!("{name}: {word}"));
+            }
+        }
+    }
+    assert!(seen > 5, "only {seen} names of tests were found");
+    none_of("a page names a test that is not there", &found);
 }
 
 #[test]

@@ -114,13 +114,14 @@ impl Output {
         Ok(())
     }
 
-    /// Writes what is held at the end, where it was not written as it came.
-    pub(super) fn write_held(&mut self, engine: &Engine) -> Result<(), OutputError> {
+    /// Writes what is held at the end, where it was not written as it came; of a run that ends a second time only what
+    /// came since, from the position `since` on.
+    pub(super) fn write_held(&mut self, engine: &Engine, since: u64) -> Result<(), OutputError> {
         if !self.later_decided {
             return Ok(());
         }
         for hold in engine.holds().iter() {
-            for held in hold.members.values() {
+            for held in hold.members.values().filter(|held| held.event.position.offset >= since) {
                 self.line(&Row {
                     position: held.event.position,
                     id: &held.event.id,
