@@ -22,6 +22,8 @@ pub mod state;
 
 pub mod input;
 
+pub mod governor;
+
 pub mod replay;
 
 pub mod score;
