@@ -181,3 +181,125 @@ fn strain(sample: &LoadSample, settings: &LoadSettings, is_above: IsAbove) -> Op
                 .map(|(count, open_at)| Strain::FreeTasks { count, open_at })
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings() -> LoadSettings {
+        let limit = |upper, lower| Some(Limit::new(upper, lower).unwrap());
+        LoadSettings {
+            free_tasks: limit(100, 50),
+            new_repos: limit(30, 20),
+            latency_ms: limit(5_000, 1_000),
+            dwell: Duration::from_secs(60),
+            stale_after: Duration::from_secs(600),
+            ..LoadSettings::new(Load::from_share(0.75)).unwrap()
+        }
+    }
+
+    fn hosts(share: f64) -> LoadSample {
+        LoadSample {
+            arches: [("x86_64".into(), Load::from_share(0.1)), ("s390x".into(), Load::from_share(share))]
+                .into(),
+            ..LoadSample::default()
+        }
+    }
+
+    fn is_open(gate: &Gate, now: Moment) -> bool {
+        gate.strain(now, &settings()).is_none()
+    }
+
+    fn sampled(gate: &mut Gate, at: u64, sample: &LoadSample) -> bool {
+        gate.sample(Moment(at), sample, &settings());
+        gate.advance(Moment(at), &settings());
+        is_open(gate, Moment(at))
+    }
+
+    #[test]
+    fn each_measure_closes_above_its_upper_limit_and_opens_at_its_lower() {
+        let free = |free_tasks| LoadSample { free_tasks, ..hosts(0.0) };
+        let repos = |new_repos| LoadSample { new_repos, ..hosts(0.0) };
+        let slow = |latency_ms| LoadSample { latency_ms, ..hosts(0.0) };
+        for (name, fine, strained, still, low) in [
+            ("s390x builders is 0.751", hosts(0.75), hosts(0.750_001), hosts(0.650_001), hosts(0.65)),
+            ("101 tasks", free(100), free(101), free(51), free(50)),
+            ("31 newRepo", repos(30), repos(31), repos(21), repos(20)),
+            ("took 5001 ms", slow(5_000), slow(5_001), slow(1_001), slow(1_000)),
+        ] {
+            let mut gate = Gate::default();
+            assert!(sampled(&mut gate, 0, &fine), "{name}: at the upper limit");
+            assert!(!sampled(&mut gate, 0, &strained), "{name}: above it");
+            let (strain, until) = gate.strain(Moment(0), &settings()).unwrap();
+            assert!(strain.to_string().contains(name) && until.is_none(), "{strain}");
+            assert!(!sampled(&mut gate, 60_000, &still), "{name}: above the lower limit");
+            assert!(sampled(&mut gate, 60_001, &low), "{name}: at the lower limit");
+            assert!(sampled(&mut gate, 60_001, &fine), "{name}: it is open, so only the upper counts");
+        }
+    }
+
+    #[test]
+    fn it_stays_closed_for_the_dwell() {
+        let mut gate = Gate::default();
+        assert!(!sampled(&mut gate, 1_000, &hosts(0.9)));
+        assert!(!sampled(&mut gate, 2_000, &hosts(0.0)));
+        assert_eq!(gate.strain(Moment(60_999), &settings()), Some((Strain::Dwell, Some(Moment(61_000)))));
+        gate.advance(Moment(60_999), &settings());
+        assert!(!is_open(&gate, Moment(60_999)));
+        gate.advance(Moment(61_000), &settings());
+        assert!(is_open(&gate, Moment(61_000)));
+    }
+
+    #[test]
+    fn without_a_young_sample_it_is_closed() {
+        let mut gate = Gate::default();
+        assert_eq!(gate.strain(Moment(0), &settings()), Some((Strain::NoSample, None)));
+        assert!(sampled(&mut gate, 0, &hosts(0.5)));
+        assert!(is_open(&gate, Moment(600_000)));
+        assert_eq!(
+            gate.strain(Moment(600_001), &settings()),
+            Some((Strain::StaleSample { age_ms: 600_001 }, None))
+        );
+        assert!(sampled(&mut gate, 600_001, &hosts(0.5)));
+    }
+
+    #[test]
+    fn a_measure_without_limits_is_not_looked_at() {
+        let settings = LoadSettings { free_tasks: None, new_repos: None, latency_ms: None, ..settings() };
+        let sample = LoadSample { free_tasks: 9_999, new_repos: 9_999, latency_ms: 99_999, ..hosts(0.0) };
+        let mut gate = Gate::default();
+        gate.sample(Moment(0), &sample, &settings);
+        assert_eq!(gate.strain(Moment(0), &settings), None);
+    }
+
+    proptest! {
+        /// However the load swings: never open on a sample above the upper limit, never closed on one below the lower for
+        /// longer than the dwell, and between two closings there is a dwell.
+        #[test]
+        fn it_does_not_flap(samples in prop::collection::vec((0u64..30_000, 0.5f64..1.0), 1..200)) {
+            let mut gate = Gate::default();
+            let (mut now, mut was_open, mut closed_at): (u64, bool, Option<u64>) = (0, true, None);
+            for (wait, share) in samples {
+                now += wait;
+                let share = (share * 100.0).round() / 100.0;
+                let open = sampled(&mut gate, now, &hosts(share));
+                prop_assert!(!(open && share > 0.75), "open at {share}");
+                if was_open && !open {
+                    prop_assert!(share > 0.75, "closed at {share}");
+                    prop_assert!(closed_at.is_none_or(|before| now >= before + 60_000), "closed twice by {now}");
+                    closed_at = Some(now);
+                }
+                if !was_open && open {
+                    prop_assert!(share <= 0.65, "opened at {share}");
+                }
+                let dwelt = closed_at.is_none_or(|at| now >= at + 60_000);
+                prop_assert!(open || share > 0.65 || !dwelt, "still closed at {share}");
+                was_open = open;
+            }
+        }
+    }
+}

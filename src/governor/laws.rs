@@ -1,7 +1,6 @@
 //! The laws of the governor, for random rates, capacities, polls, restarts and clocks, against a bucket in plain integers.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,16 +8,12 @@ use proptest::prelude::*;
 use super::bucket::{Bucket, NoToken};
 use super::clock::Millis;
 use super::hub::Jitter;
-use super::lanes::{Lane, Place};
 use super::queue::Admitted;
 use super::rate::Rate;
 use super::refusal::Why;
 use super::settings::Settings;
-use super::{Governor, Level, NonZeroU32 as Count};
-use crate::engine::decision::BuildKey;
-use crate::engine::names::Name;
-use crate::event::Position;
-use crate::time::Second;
+use super::tests::admitted;
+use super::{Governor, Level};
 
 /// Parts of a token in the reference: a token is as many as an hour has milliseconds, times a million.
 const TOKEN: u128 = 3_600_000 * 1_000_000;
@@ -100,21 +95,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-pub(super) fn admitted(number: u64) -> Admitted {
-    Admitted {
-        build: BuildKey { instance: Name(1), id: number },
-        package: Arc::from(format!("package-{number}")),
-        lane: Lane::Fresh,
-        place: Place::InOrder,
-        group: None,
-        tagged_at: Second(1_000),
-        position: Position { partition: 0, offset: number },
-        admitted_at: Millis(0),
-    }
-}
-
 fn settings(rate: Rate, capacity: u32, in_flight: u32) -> Settings {
-    Settings::new(rate, Count::new(capacity).unwrap(), Count::new(in_flight).unwrap())
+    Settings::new(rate, NonZeroU32::new(capacity).unwrap(), NonZeroU32::new(in_flight).unwrap())
 }
 
 /// The whole governor under test, with all that it forgets over a restart.
@@ -157,7 +139,7 @@ impl World {
 
     /// Builds that went.
     fn poll(&mut self, max: u32) -> u64 {
-        let permits = self.governor.poll(Millis(self.now), Count::new(max).unwrap()).unwrap_or_default();
+        let permits = self.governor.poll(Millis(self.now), NonZeroU32::new(max).unwrap()).unwrap_or_default();
         for permit in &permits {
             self.waiting.retain(|build| build.build != permit.admitted.build);
             self.under_way.push(permit.admitted.clone());
@@ -254,7 +236,7 @@ proptest! {
         let brim = u128::from(capacity) * TOKEN;
         let level = if full { brim } else { 0 };
         let mut reference = Reference { level, brim, rate: rate.millionths_per_hour().into() };
-        let capacity = Count::new(capacity).unwrap();
+        let capacity = NonZeroU32::new(capacity).unwrap();
         let mut bucket = Bucket::new(capacity, rate, Level(u64::try_from(level).unwrap()));
         for (millis, takes, change) in moves {
             reference.pass(millis);
@@ -301,11 +283,11 @@ proptest! {
         while world.poll(1) > 0 {
             world.fill();
         }
-        let refusal = world.governor.poll(Millis(world.now), Count::MIN).unwrap_err();
+        let refusal = world.governor.poll(Millis(world.now), NonZeroU32::MIN).unwrap_err();
         prop_assert_eq!(&refusal.why, &Why::Tokens { rate });
         let at = refusal.at.unwrap();
-        prop_assert_eq!(world.governor.poll(Millis(at.0 - 1), Count::MIN), Err(refusal));
-        prop_assert!(world.governor.poll(at, Count::MIN).is_ok());
+        prop_assert_eq!(world.governor.poll(Millis(at.0 - 1), NonZeroU32::MIN), Err(refusal));
+        prop_assert!(world.governor.poll(at, NonZeroU32::MIN).is_ok());
     }
 }
 
@@ -324,8 +306,8 @@ fn an_hour_in_milliseconds_gives_the_rate() {
     assert_eq!(gone, 1_234);
 }
 
-/// A bucket of one token fills between two milliseconds and loses the rest of the second of them: it cannot be asked before
-/// it is full. Larger buckets lose nothing.
+/// A bucket of one token is full within a millisecond and loses the rest of it, for it cannot be asked before the next. Larger
+/// buckets lose nothing.
 #[test]
 fn a_bucket_of_one_loses_less_than_a_millisecond_for_each_token() {
     let rate = Rate::per_hour(7);
