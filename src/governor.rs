@@ -29,6 +29,8 @@ pub mod settings;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod queue_laws;
+#[cfg(test)]
 mod tests;
 
 use std::num::NonZeroU32;
