@@ -124,9 +124,8 @@ impl Bucket {
 
     /// Lets `millis` pass at the rate.
     pub(super) fn advance(&mut self, millis: u64) {
-        // More than a bucket of refill changes nothing, and must not carry the clock away.
-        let pace = self.rate.millionths_per_hour();
-        let refill = millis.saturating_mul(pace).min(room(self.capacity));
+        // At the end of its numbers the clock may stand: by then the bucket is full, whatever its size.
+        let refill = millis.saturating_mul(self.rate.millionths_per_hour());
         self.clock.set(self.clock.get().saturating_add(refill));
         if self.clock.get() >= CLOCK_MAX {
             *self = Self::new(self.capacity, self.rate, self.level());

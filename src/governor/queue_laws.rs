@@ -19,7 +19,7 @@ use crate::time::Second;
 /// The longest wait for a partner, in milliseconds.
 const PARTNER_HELD: i64 = 2 * 3_600_000;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Move(i64),
     Enqueue { package: u8, second: i64, offset: u64, drained: bool, first: bool, group: Option<u8> },
@@ -82,56 +82,52 @@ impl World {
     }
 
     /// Books what became of a build that was handed over or back.
-    fn book(&mut self, build: Admitted, outcome: &Enqueued) -> Result<(), TestCaseError> {
+    fn book(&mut self, build: Admitted, outcome: &Enqueued) {
         let newer = |other: &&Admitted| is_newer(other, &build);
         match outcome {
             Enqueued::Waiting => {}
             Enqueued::Replaced(older) => {
-                prop_assert!(is_newer(&build, older));
-                prop_assert!(self.waiting.contains(older));
+                assert!(is_newer(&build, older));
+                assert!(self.waiting.contains(older));
                 self.waiting.retain(|other| other.build != older.build);
             }
             Enqueued::Superseded(by) => {
                 let mut inside = self.waiting.iter().chain(&self.under_way);
-                prop_assert!(inside.any(|other| other.build == *by && newer(&other)));
-                return Ok(());
+                assert!(inside.any(|other| other.build == *by && newer(&other)));
+                return;
             }
-            Enqueued::AlreadyWaiting | Enqueued::UnderWay => prop_assert!(false, "it was not inside"),
+            Enqueued::AlreadyWaiting | Enqueued::UnderWay => panic!("it was not inside"),
         }
         self.waiting.push(build);
-        Ok(())
     }
 
-    fn poll(&mut self, max: u32) -> Result<(), TestCaseError> {
+    fn poll(&mut self, max: u32) {
         let may_go = self.waiting.iter().filter(|build| self.may_go(build)).count();
         match self.governor.poll(self.now(), NonZeroU32::new(max).unwrap()) {
             Ok(permits) => {
-                prop_assert_eq!(permits.len(), may_go.min(usize::try_from(max).unwrap()));
+                assert_eq!(permits.len(), may_go.min(usize::try_from(max).unwrap()));
                 for permit in permits {
                     let build = permit.admitted;
-                    prop_assert!(self.may_go(&build), "{:?} overtook a hold", build);
+                    assert!(self.may_go(&build), "{build:?} overtook a hold");
                     let index = self.waiting.iter().position(|other| *other == build);
-                    let Some(index) = index else {
-                        return Err(TestCaseError::fail("sent twice, or never taken in"));
-                    };
+                    let index = index.expect("sent twice, or never taken in");
                     self.under_way.push(self.waiting.remove(index));
                 }
             }
             Err(refusal) => {
                 let (builds, why) = (u32::try_from(self.waiting.len()).unwrap(), refusal.why);
-                prop_assert_eq!(may_go, 0);
-                prop_assert_eq!(why, if builds == 0 { Why::QueueEmpty } else { Why::PartnerHeld { builds } });
+                assert_eq!(may_go, 0);
+                assert_eq!(why, if builds == 0 { Why::QueueEmpty } else { Why::PartnerHeld { builds } });
                 let ends = self.waiting.iter().map(|build| Millis(build.admitted_at.0 + PARTNER_HELD)).min();
-                prop_assert_eq!(refusal.at, ends);
+                assert_eq!(refusal.at, ends);
             }
         }
-        Ok(())
     }
 
-    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+    fn step(&mut self, step: Step) {
         match step {
             Step::Move(millis) => self.now += millis,
-            Step::Poll(max) => self.poll(max)?,
+            Step::Poll(max) => self.poll(max),
             Step::Enqueue { package, second, offset, drained, first, group } => {
                 self.number += 1;
                 let mut build = Admitted {
@@ -145,22 +141,22 @@ impl World {
                 };
                 build.position.offset = offset;
                 let outcome = self.governor.enqueue(self.now(), build.clone());
-                self.book(build, &outcome.unwrap())?;
+                self.book(build, &outcome.unwrap());
             }
             Step::Finish(pick) => {
                 if let Some(build) = take(&mut self.under_way, pick) {
-                    prop_assert!(self.governor.finished(build.build));
+                    assert!(self.governor.finished(build.build));
                 }
             }
             Step::PutBack(pick) => {
                 if let Some(build) = take(&mut self.under_way, pick) {
                     let outcome = self.governor.put_back(self.now(), build.build);
-                    self.book(build, &outcome.unwrap())?;
+                    self.book(build, &outcome.unwrap());
                 }
             }
             Step::Withdraw(pick) => {
                 if let Some(build) = take(&mut self.waiting, pick) {
-                    prop_assert_eq!(self.governor.withdraw(build.build), Some(build));
+                    assert_eq!(self.governor.withdraw(build.build), Some(build));
                 }
             }
             Step::Hold(group) => {
@@ -172,20 +168,18 @@ impl World {
                 self.held.retain(|held| *held != name(group));
             }
         }
-        Ok(())
     }
 
     /// What holds at any time.
-    fn check(&mut self) -> Result<(), TestCaseError> {
+    fn check(&mut self) {
         let status = self.governor.status(self.now());
         let waiting = [status.fresh, status.drained, status.partner_held].iter().sum::<u32>();
-        prop_assert_eq!(waiting, u32::try_from(self.waiting.len()).unwrap());
-        prop_assert_eq!(status.in_flight, u32::try_from(self.under_way.len()).unwrap());
+        assert_eq!(waiting, u32::try_from(self.waiting.len()).unwrap());
+        assert_eq!(status.in_flight, u32::try_from(self.under_way.len()).unwrap());
         for build in &self.waiting {
             let mut inside = self.waiting.iter().chain(&self.under_way);
-            prop_assert!(!inside.any(|other| is_newer(other, build)), "{:?} waits beside a newer one", build);
+            assert!(!inside.any(|other| is_newer(other, build)), "{build:?} waits beside a newer one");
         }
-        Ok(())
     }
 }
 
@@ -209,8 +203,8 @@ proptest! {
     fn nothing_is_lost_doubled_or_out_of_turn(steps in steps()) {
         let mut world = World::new();
         for step in steps {
-            world.step(step)?;
-            world.check()?;
+            world.step(step);
+            world.check();
         }
     }
 }

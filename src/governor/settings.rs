@@ -16,7 +16,8 @@ pub struct Settings {
     pub capacity: NonZeroU32,
     /// Builds under way at one time.
     pub in_flight: NonZeroU32,
-    /// Builds that wait at one time; at the bound more are refused. As many groups can be held.
+    /// Builds that wait at one time; at the bound more are refused. Those under way have a place beside it, to be put back
+    /// to. As many groups can be held.
     pub waiting_max: NonZeroU32,
     /// The longest that a build waits for a held one of its group, from its admission.
     pub partner_held: Duration,

@@ -162,6 +162,24 @@ fn a_restart_continues_at_the_saved_level() {
 }
 
 #[test]
+fn the_shares_of_the_lanes_go_on_over_a_restart() {
+    let mut governor = full(settings(40, 40));
+    let fill = |governor: &mut Governor, numbers: std::ops::Range<u64>| {
+        for number in numbers {
+            let lane = if number < 100 { Lane::Fresh } else { Lane::Drained };
+            governor.enqueue(Millis(0), Admitted { lane, ..admitted(number) }).unwrap();
+        }
+    };
+    fill(&mut governor, 1..9);
+    fill(&mut governor, 101..109);
+    assert_eq!(poll(&mut governor, 0, 3), Ok(vec![1, 2, 3]));
+    let mut restarted = Governor::new(settings(40, 40), Millis(0), Some(governor.save())).unwrap();
+    fill(&mut restarted, 4..9);
+    fill(&mut restarted, 101..109);
+    assert_eq!(poll(&mut restarted, 0, 8), Ok(vec![101, 4, 5, 102, 6, 7, 103, 8]));
+}
+
+#[test]
 fn a_clock_that_steps_back_stops_nothing() {
     let mut governor = Governor::new(settings(4, 40), Millis(24 * HOUR), None).unwrap();
     enqueue(&mut governor, 24 * HOUR, 1..=9);
