@@ -1,4 +1,5 @@
 //! The engine at its edges: at, one before and one after every limit that the design names, told as stories.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a test may panic")]
 
 #[path = "../common/mod.rs"]
 mod common;
