@@ -276,6 +276,14 @@ impl Engine {
         &self.settings
     }
 
+    /// State of the trigger tag: `burst`, `suspect` or `quiet`, of several instances the gravest.
+    pub fn phase(&self) -> &'static str {
+        let words = self.triggers.iter().map(Burst::phase_word);
+        words
+            .min_by_key(|word| ["burst", "suspect", "quiet"].iter().position(|known| known == word))
+            .unwrap_or("quiet")
+    }
+
     /// Effective time of the last event or timer.
     pub fn now(&self) -> Second {
         self.now
