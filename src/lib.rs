@@ -22,6 +22,8 @@ pub mod state;
 
 pub mod input;
 
+pub mod koji;
+
 pub mod replay;
 
 pub mod score;
