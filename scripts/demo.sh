@@ -16,8 +16,8 @@ say "A branching: thousands of old builds are tagged again amid the new ones of 
 mkdir -p target/demo
 "$tidegate" generate branching --seed "$seed" --truth "$stream"
 
-say 'What Tidegate decides: as at a real first start, it has read two weeks before, and the list of known builds'
-replay_stream "$tidegate" pipelines/eln.toml "$stream" "$decisions" || [[ $? -eq 3 ]] # 3: all went well, and a decision waits
+say 'Side by side: the bot of today, and Tidegate. As at a real first start, it has read two weeks before, and the list of known builds'
+replay_stream "$tidegate" pipelines/eln.toml "$stream" "$decisions" --watch || [[ $? -eq 3 ]] # 3: all went well, and a decision waits
 
 say "One decision for each message is in $decisions, for example:"
 for outcome in submitted dropped held duplicate; do
@@ -26,3 +26,11 @@ done
 
 say 'The truth about the stream is known. Judged by it:'
 "$tidegate" score "$stream" "$decisions"
+
+say 'To look further'
+cat <<TEXT
+  $tidegate generate list                     other streams: mass rebuilds, slow drips, a bridge that is down for hours
+  $tidegate replay --help                     your own messages: JSON lines as fedora-messaging dumps them
+  less $decisions      one line for each message
+  make test                                   everything that has to hold
+TEXT

@@ -232,11 +232,12 @@ impl Engine {
     /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.
     pub fn end(&mut self) {
         self.ending = true;
-        self.learn_undated(self.queue.next().unwrap_or(self.now));
-        for (_, undated) in std::mem::take(&mut self.undated) {
-            for event in undated {
-                self.queue.push(event);
-            }
+        // No time was ever shown where these came from: they take the oldest there is.
+        let oldest = self.queue.next().unwrap_or(Second::YEAR_2010).max(self.reached());
+        self.learn_undated(oldest);
+        for mut event in std::mem::take(&mut self.undated).into_values().flatten() {
+            (event.effective, event.happened) = (oldest, oldest);
+            self.queue.push(event);
         }
         self.run(Second::MAX);
         for index in 0..self.triggers.len() {
@@ -273,6 +274,14 @@ impl Engine {
     /// The settings it runs with.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// State of the trigger tag: `burst`, `suspect` or `quiet`, of several instances the gravest.
+    pub fn phase(&self) -> &'static str {
+        let words = self.triggers.iter().map(Burst::phase_word);
+        words
+            .min_by_key(|word| ["burst", "suspect", "quiet"].iter().position(|known| known == word))
+            .unwrap_or("quiet")
     }
 
     /// Effective time of the last event or timer.

@@ -24,6 +24,8 @@ pub mod input;
 
 pub mod governor;
 
+pub mod koji;
+
 pub mod replay;
 
 pub mod score;

@@ -17,16 +17,20 @@ use crate::input::known;
 use crate::input::{InputError, Lines, lists, sidecar};
 use crate::settings::{HoldAction, Route, Settings};
 use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, State, StateError};
+use crate::time::Seconds;
 
 use self::output::{Output, OutputError};
 use self::source::Source;
-use self::summary::{Summary, Tally};
+use self::summary::{Standing, Summary, Tally};
 
 /// Records between two writes of the state.
 pub const BATCH_RECORDS: u64 = 20_000;
 
 /// Decisions that are gathered before they are written out.
 const WRITE_AFTER: usize = 1_024;
+
+/// How often it is looked whether enough happened to be told, in event time.
+const WATCH_EVERY: Seconds = Seconds(15);
 
 /// What a replay is asked to do.
 #[derive(Debug, Clone, Default)]
@@ -120,12 +124,29 @@ pub fn replay(
     options: &Options,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary, ReplayError> {
+    replay_watched(settings, options, progress, None)
+}
+
+/// The same, and tells `watch` how things stand as event time goes on.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_watched(
+    settings: Settings,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64),
+    mut watch: Option<&mut dyn FnMut(&Standing)>,
+) -> Result<Summary, ReplayError> {
     let mut run = Run::start(settings, options)?;
+    let mut told = Standing::default();
     let mut since_commit = 0;
     while options.stop_after.is_none_or(|most| run.records < most) {
         let batch = options.batch_records.unwrap_or(BATCH_RECORDS).max(1);
         let more = run.step()?;
         since_commit += 1;
+        if let Some(watch) = &mut watch {
+            run.tell(&mut told, watch)?;
+        }
         if since_commit >= batch || !more {
             run.commit()?;
             progress(run.source.bytes_read(), run.records);
@@ -212,6 +233,20 @@ impl Run {
             self.write_out()?;
         }
         Ok(true)
+    }
+
+    /// Tells how things stand, if enough happened since it was told last.
+    fn tell(&mut self, told: &mut Standing, watch: &mut dyn FnMut(&Standing)) -> Result<(), ReplayError> {
+        if self.engine.now() - told.at < WATCH_EVERY {
+            return Ok(());
+        }
+        self.write_out()?;
+        let standing = self.tally.standing(&self.engine);
+        if standing.differs_enough(told) {
+            watch(&standing);
+            *told = standing;
+        }
+        Ok(())
     }
 
     fn write_out(&mut self) -> Result<(), ReplayError> {

@@ -7,7 +7,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, Format, PipelineArgs, say};
-use crate::replay::{Options, replay};
+use crate::replay::summary::Standing;
+use crate::replay::{Options, replay, replay_watched};
 
 /// Run a pipeline over files of records, and tell what it would have decided
 #[derive(Debug, Args)]
@@ -19,6 +20,7 @@ use crate::replay::{Options, replay};
 Records are JSON lines: the dump envelope of fedora-messaging, bare bodies with --kafka, or the legacy shape; plain,
 gzip or zstd. Each record gets one line in the decisions file; `admitted` counts as submitted there, and nothing is sent
 anywhere. With --state a later run goes on where this one stopped.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Replay {
     #[command(flatten)]
     pipeline: PipelineArgs,
@@ -58,6 +60,9 @@ pub(super) struct Replay {
     /// Neither progress nor summary.
     #[arg(long, short)]
     quiet: bool,
+    /// Show side by side, as the time of the stream goes on, what is submitted without Tidegate and with it.
+    #[arg(long, conflicts_with = "quiet")]
+    watch: bool,
     /// Records between two writes of the state.
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch_records: Option<u64>,
@@ -91,10 +96,27 @@ impl Replay {
             batch_records: self.batch_records,
             stop_after: self.stop_after,
         };
-        let summary = replay(settings, &options, &mut |bytes, records| {
+        let mut progress = |bytes, records| {
             bar.set_position(bytes);
             bar.set_message(format!("{records} records"));
-        })?;
+        };
+        let mut failed = Ok(());
+        let mut row = |standing: &Standing| {
+            let mut out = std::io::stdout().lock();
+            if failed.is_ok() {
+                failed = bar.suspend(|| writeln!(out, "{standing}"));
+            }
+        };
+        let summary = if self.watch {
+            writeln!(std::io::stdout().lock(), "{}", Standing::HEAD)?;
+            replay_watched(settings, &options, &mut progress, Some(&mut row))?
+        } else {
+            replay(settings, &options, &mut progress)?
+        };
+        failed?;
+        if self.watch {
+            writeln!(std::io::stdout().lock())?;
+        }
         bar.finish_and_clear();
         if self.quiet {
             return Ok(());

@@ -125,8 +125,7 @@ struct Run {
     last: Second,
     /// When a rule last held.
     held_at: Second,
-    /// With one of its claims enough new builds were remembered for a mass rebuild. What is remembered fades until the
-    /// members fall due; what it showed stays true.
+    /// At one of its claims enough new builds were remembered for a mass rebuild: that stays true when memory fades.
     mass: bool,
     members: Classes,
     attributes: Attributes,
@@ -318,7 +317,6 @@ impl Burst {
         run.last = now;
         run.held_at = now;
         run.mass |= is_mass(rules, &self.memory, now);
-        debug_assert!(rules.settings.hold_back.0 > 0, "a burst needs time to be seen");
     }
 
     /// Looks whether what is suspected is a burst.

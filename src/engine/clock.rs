@@ -15,6 +15,9 @@ const JUMP: Seconds = Seconds(30 * 60);
 /// Records without a good time after which the newest good one is too old to stand in.
 const UNDATED_RUN: u32 = 100;
 
+/// 10000-01-01T00:00:00Z: no calendar of a message goes further.
+const YEAR_10000: Second = Second(253_402_300_800);
+
 /// The time an event has for windows and timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -137,6 +140,9 @@ fn good_time(
     };
     if sent < Second::YEAR_2010 {
         return Err(TimeMark::Arrival);
+    }
+    if sent >= YEAR_10000 {
+        return Err(TimeMark::Future);
     }
     let ahead = kafka_millis.map(|kafka| sent.0.saturating_mul(1_000).saturating_sub(kafka));
     if ahead.is_some_and(|ahead| ahead > settings.max_future.0.saturating_mul(1_000)) {

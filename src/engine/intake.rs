@@ -68,7 +68,7 @@ impl Engine {
 
     /// What was worked off: no event has a turn before it. Only what a partition brings that appeared late, or a
     /// stream that begins before the end of its warm-up, would.
-    fn reached(&self) -> Second {
+    pub(super) fn reached(&self) -> Second {
         self.now.max(self.passed.unwrap_or(Second::MIN))
     }
 

@@ -9,7 +9,7 @@ use crate::engine::decision::{Outcome, Reason};
 use crate::engine::hold::HoldKind;
 use crate::engine::{Engine, Output};
 use crate::text::escaped;
-use crate::time::Seconds;
+use crate::time::{Second, Seconds};
 
 /// Bursts told of one by one.
 const BURSTS_TOLD: usize = 1_000;
@@ -39,6 +39,19 @@ impl Tally {
             } else {
                 self.more_bursts += 1;
             }
+        }
+    }
+
+    /// How things stand now.
+    pub(super) fn standing(&self, engine: &Engine) -> Standing {
+        let total = engine.account().total();
+        Standing {
+            at: engine.now(),
+            without_tidegate: self.without,
+            submitted: total.outcome(Outcome::Submitted),
+            held: total.outcome(Outcome::Held),
+            dropped: total.outcome(Outcome::Dropped),
+            phase: engine.phase(),
         }
     }
 
@@ -77,6 +90,50 @@ impl Tally {
             governor_hours: hours,
             balanced: account.is_balanced(),
         }
+    }
+}
+
+/// How things stand at a time of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Standing {
+    /// Event time.
+    pub at: Second,
+    /// What is submitted where nothing stands in between.
+    pub without_tidegate: u64,
+    /// What is submitted with it.
+    pub submitted: u64,
+    /// What waits for a person.
+    pub held: u64,
+    /// What was dropped.
+    pub dropped: u64,
+    /// State of the trigger tag: quiet, suspect or burst.
+    pub phase: &'static str,
+}
+
+impl Standing {
+    /// Changes of all counts together from which a new line is worth reading.
+    const ENOUGH: u64 = 150;
+    /// After this long any change is.
+    const LONG: Seconds = Seconds(7_200);
+
+    /// Whether it is worth telling after `told`.
+    pub(super) fn differs_enough(&self, told: &Self) -> bool {
+        let counts = |standing: &Self| {
+            standing.without_tidegate + standing.submitted + standing.held + standing.dropped
+        };
+        let change = counts(self).abs_diff(counts(told));
+        change >= Self::ENOUGH || self.phase != told.phase || change > 0 && self.at - told.at >= Self::LONG
+    }
+
+    /// The head of a table of these.
+    pub const HEAD: &str = "time (UTC)            without: submitted  |  with Tidegate: submitted     held  dropped  trigger tag is";
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [without, submitted, held, dropped] =
+            [self.without_tidegate, self.submitted, self.held, self.dropped].map(grouped);
+        write!(f, "{}  {without:>18}  |  {submitted:>24} {held:>8} {dropped:>8}  {}", self.at, self.phase)
     }
 }
 

@@ -41,6 +41,20 @@ pub(crate) struct Message {
     pub(crate) body: Body<'static>,
 }
 
+impl Message {
+    /// Kafka's time in milliseconds, and the message as the decoder hands it over; `offset` tells it from others.
+    pub(crate) fn decoded(&self, offset: u64) -> (Option<i64>, Decoded<'static>) {
+        let id = self.id.clone().unwrap_or_else(|| format!("{}-{offset}", self.partition));
+        let decoded = Decoded {
+            id: if id.is_empty() { MessageId::None } else { MessageId::parse(&id) },
+            topic: "org.fedoraproject.prod.buildsys.tag".into(),
+            sent_at: self.sent,
+            body: self.body.clone(),
+        };
+        (self.kafka.map(|second| (T + second) * 1_000), decoded)
+    }
+}
+
 /// A message of partition 0, sent at a second, with an identity of its own.
 pub(crate) fn message(second: i64, body: Body<'static>) -> Message {
     Message { partition: 0, sent: SentAt::At(at(second)), kafka: None, id: None, body }
@@ -81,15 +95,9 @@ impl Feed {
         let offset = self.offsets.entry(message.partition).or_default();
         *offset += 1;
         let position = Position { partition: message.partition, offset: *offset };
-        let id = message.id.clone().unwrap_or_else(|| format!("{}-{offset}", message.partition));
-        let decoded = Decoded {
-            id: if id.is_empty() { MessageId::None } else { MessageId::parse(&id) },
-            topic: "org.fedoraproject.prod.buildsys.tag".into(),
-            sent_at: message.sent,
-            body: message.body.clone(),
-        };
+        let (kafka, decoded) = message.decoded(*offset);
         let before = engine.watermark();
-        engine.record(position, message.kafka.map(|second| (T + second) * 1_000), Ok(decoded));
+        engine.record(position, kafka, Ok(decoded));
         assert!(engine.watermark() >= before, "the watermark went back from {before:?}");
         self.settle(engine);
     }

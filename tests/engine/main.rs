@@ -1,5 +1,4 @@
 //! The engine at its edges: at, one before and one after every limit that the design names, told as stories.
-
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,55 +1,15 @@
-//! The engine against a detector that is written down from the design's definitions alone.
-//!
-//! [`Reference`] keeps the whole history and asks it anew for everything: which events are duplicates, how many distinct
-//! builds lie in a window, what is remembered of earlier groups. It goes through event time second by second. Streams
-//! are random, of one tag, over two partitions, with jitter, duplicates, revocations and late events; rules are small,
-//! so that most streams come to their edges.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_precision_loss,
-    reason = "a reference that cannot go on has failed, and it is read best as the definition"
-)]
-
-mod common;
+//! The detector, written down from the definitions: it keeps the whole history and asks it anew for everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidegate::engine::Engine;
-use tidegate::engine::decision::{Decision, Reason};
-use tidegate::event::{Body, Position, SentAt};
-use tidegate::settings::{BurstSettings, Rule, Settings};
-use tidegate::time::Seconds;
+use tidegate::engine::decision::Reason;
+use tidegate::event::Position;
+use tidegate::settings::{BurstSettings, Rule};
 
-use common::{Feed, Message, T, complete, message, tagging};
-
-const STREAMS: u64 = 10_000;
-const DISORDER: i64 = 5;
-/// Builds up to this one are seen in another tag of the family, those up to the next to complete; no others.
-const KNOWN_TO: u64 = 8;
-const FRESH_TO: u64 = 24;
+use super::streams::{Event, FRESH_TO, KNOWN_TO, is_fresh};
 
 /// What a decision is compared by: reason, second, number of the run, and whether that was a burst.
-type Fate = (Reason, i64, Option<u32>, bool);
-
-#[derive(Debug, Clone)]
-struct Event {
-    position: Position,
-    sent: i64,
-    /// `max(sent, watermark of the partition)`.
-    effective: i64,
-    untag: bool,
-    build: u64,
-    id: String,
-    actor: &'static str,
-}
-
-impl Event {
-    fn late(&self) -> bool {
-        self.sent < self.effective
-    }
-}
+pub(crate) type Fate = (Reason, i64, Option<u32>, bool);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
@@ -73,10 +33,11 @@ enum Kind {
     Other,
 }
 
-struct Reference<'a> {
-    burst: &'a BurstSettings,
+/// The detector of one tag.
+pub(crate) struct Reference<'a> {
+    pub(crate) burst: &'a BurstSettings,
     /// All events, in the order of their turns.
-    events: &'a [Event],
+    pub(crate) events: &'a [Event],
     /// Events that had their turn.
     turned: usize,
     /// Events whose hold-back is not over, or that a suspected group withholds.
@@ -87,12 +48,29 @@ struct Reference<'a> {
     /// When which event was claimed.
     claims: BTreeMap<usize, i64>,
     submitted: BTreeMap<u64, i64>,
-    fates: BTreeMap<Position, Fate>,
+    /// What became of each event.
+    pub(crate) fates: BTreeMap<Position, Fate>,
 }
 
-impl Reference<'_> {
+impl<'a> Reference<'a> {
+    /// Before the first event.
+    pub(crate) fn new(burst: &'a BurstSettings, events: &'a [Event]) -> Self {
+        Self {
+            burst,
+            events,
+            turned: 0,
+            pending: Vec::new(),
+            run: None,
+            runs: 0,
+            closed: Vec::new(),
+            claims: BTreeMap::new(),
+            submitted: BTreeMap::new(),
+            fates: BTreeMap::new(),
+        }
+    }
+
     /// Goes through all of event time.
-    fn run_through(&mut self) {
+    pub(crate) fn run_through(&mut self) {
         let (Some(first), Some(last)) = (self.events.first(), self.events.last()) else { return };
         for second in first.effective..=last.effective + 2_000 {
             self.timers(second);
@@ -282,7 +260,7 @@ impl Reference<'_> {
     }
 
     /// Events that count in windows, up to one.
-    fn counted(&self, to: usize) -> impl Iterator<Item = &Event> {
+    pub(crate) fn counted(&self, to: usize) -> impl Iterator<Item = &Event> {
         (0..=to)
             .filter(|&index| !self.events[index].untag && self.duplicate(index).is_none())
             .map(|index| &self.events[index])
@@ -314,7 +292,7 @@ impl Reference<'_> {
     }
 
     /// Whether a window that ends with an event holds a rule's count of builds, one less, or one more.
-    fn comes_to_an_edge(&self) -> bool {
+    pub(crate) fn comes_to_an_edge(&self) -> bool {
         (0..self.events.len()).any(|index| {
             let now = self.events[index].effective;
             self.burst.rules.iter().any(|rule| {
@@ -327,193 +305,5 @@ impl Reference<'_> {
                 builds.len().abs_diff(rule.count as usize) <= 1
             })
         })
-    }
-}
-
-fn is_fresh(build: u64) -> bool {
-    build > KNOWN_TO && build <= FRESH_TO
-}
-
-/// A generator of random numbers that are the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        i64::try_from((mixed ^ (mixed >> 31)) >> 2).unwrap() % limit
-    }
-
-    fn one_in(&mut self, times: i64) -> bool {
-        self.below(times) == 0
-    }
-
-    fn pick<V: Copy>(&mut self, values: &[V]) -> V {
-        values[usize::try_from(self.below(i64::try_from(values.len()).unwrap())).unwrap()]
-    }
-}
-
-fn random_settings(random: &mut Random) -> Settings {
-    let mut settings = common::settings();
-    let rule = |count, within| Rule { count, within: Seconds(within) };
-    let burst = &mut settings.burst;
-    burst.rules = random.pick(&[[rule(4, 5), rule(3, 9)], [rule(3, 2), rule(5, 9)]]).to_vec();
-    burst.hold_back = Seconds(random.pick(&[10, 10, 14]));
-    burst.quiet = Seconds(random.pick(&[5, 10, 25]));
-    burst.large = random.pick(&[6, 500]);
-    burst.quiet_large = Seconds(40);
-    burst.suspect_max = Seconds(random.pick(&[25, 1_800]));
-    burst.hold_size = random.pick(&[9, 6_000]);
-    burst.actor_size = random.pick(&[5, 200]);
-    settings
-}
-
-/// A stream of the tag, in the order of reading.
-fn random_stream(random: &mut Random) -> Vec<Event> {
-    let (first, last) = random.pick(&[(1, 32), (1, 12), (9, 24), (9, 32), (25, 40), (5, 28)]);
-    let step = random.pick(&[2, 4, 7]);
-    let mut events: Vec<Event> = Vec::new();
-    let mut newest: BTreeMap<u32, i64> = BTreeMap::new();
-    let mut offsets: BTreeMap<u32, u64> = BTreeMap::new();
-    let mut now = 100;
-    for number in 0..random.below(60) + 10 {
-        now += if random.one_in(12) { random.below(40) } else { random.below(step) };
-        let sent = now - if random.one_in(15) { random.below(60) } else { random.below(4) };
-        let partition = u32::from(random.one_in(3));
-        let repeated = if random.one_in(15) && !events.is_empty() {
-            Some(events[usize::try_from(random.below(i64::try_from(events.len()).unwrap())).unwrap()].clone())
-        } else {
-            None
-        };
-        let build = u64::try_from(random.below(last - first + 1) + first).unwrap();
-        let fresh = Event {
-            position: Position { partition, offset: 0 },
-            sent,
-            effective: 0,
-            untag: random.one_in(8),
-            build,
-            id: format!("m{number}"),
-            actor: random.pick(&["bodhi", "releng", "releng", "kevin"]),
-        };
-        let mut event = repeated.unwrap_or(fresh);
-        let offset = offsets.entry(partition).or_insert(1);
-        *offset += 1;
-        event.position = Position { partition, offset: *offset };
-        let before = newest.get(&partition).copied();
-        event.effective = before.map_or(event.sent, |newest| event.sent.max(newest - DISORDER));
-        newest.insert(partition, before.map_or(event.sent, |newest| newest.max(event.sent)));
-        events.push(event);
-    }
-    events
-}
-
-/// What the engine makes of a stream.
-fn judged(settings: &Settings, stream: &[Event]) -> Vec<Decision> {
-    let mut engine = Engine::new(settings.clone(), [0, 1]).unwrap();
-    let mut feed = Feed::default();
-    for build in 1..=KNOWN_TO {
-        engine.know(None, build, "f41", common::at(0));
-    }
-    for build in KNOWN_TO + 1..=FRESH_TO {
-        // Before the first event, in a partition that shows no time of its own.
-        engine.teach(Ok(tidegate::event::Decoded {
-            id: tidegate::event::MessageId::None,
-            topic: "".into(),
-            sent_at: SentAt::At(common::at(1)),
-            body: complete(build),
-        }));
-    }
-    for partition in [0, 1] {
-        feed.read(&mut engine, &Message { partition, ..message(20, Body::Unused) });
-    }
-    for event in stream {
-        let tagging = tagging("f42", event.build, event.actor);
-        let body = if event.untag { Body::Untag(tagging) } else { Body::Tag(tagging) };
-        let id = Some(event.id.clone());
-        feed.read(
-            &mut engine,
-            &Message { partition: event.position.partition, id, ..message(event.sent, body) },
-        );
-    }
-    feed.end(&mut engine);
-    feed.decisions
-}
-
-fn fate(decision: &Decision) -> Fate {
-    let run = decision.detail.as_ref().and_then(|detail| detail.run.as_ref());
-    let second = decision.decided_at.unwrap().0 - T;
-    (decision.reason, second, run.map(|run| run.number), decision.burst.is_some())
-}
-
-/// No event of a window in which a rule holds falls due alone: the rule has claimed it before.
-fn assert_nothing_leaked(reference: &Reference<'_>, fates: &BTreeMap<Position, Fate>, seed: u64) {
-    let (Some(first), Some(last)) = (reference.events.first(), reference.events.last()) else { return };
-    let counted: Vec<_> = reference.counted(reference.events.len() - 1).collect();
-    for rule in &reference.burst.rules {
-        assert!(rule.within.0 < reference.burst.hold_back.0, "seed {seed}: the theorem asks for a hold-back");
-        for start in first.effective - rule.within.0..=last.effective {
-            let window = start..start + rule.within.0;
-            let inside = || counted.iter().filter(|event| window.contains(&event.effective));
-            let builds: BTreeSet<_> = inside().map(|event| event.build).collect();
-            if builds.len() < rule.count as usize {
-                continue;
-            }
-            for event in inside() {
-                let (reason, _, run, _) = fates[&event.position];
-                // What is decided at its turn needs no claim.
-                let at_once = reason == Reason::AlreadySubmitted;
-                assert!(run.is_some() || at_once, "seed {seed}: {event:?} fell due alone as {reason:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn decides_as_the_definitions_say() {
-    let (mut edges, mut bursts, mut resolved, mut late) = (0, 0, 0, 0);
-    for seed in 0..STREAMS {
-        let mut random = Random(seed);
-        let settings = random_settings(&mut random);
-        let stream = random_stream(&mut random);
-        let mut turns = stream.clone();
-        turns.sort_by_key(|event| (event.effective, event.position));
-        let mut reference = Reference {
-            burst: &settings.burst,
-            events: &turns,
-            turned: 0,
-            pending: Vec::new(),
-            run: None,
-            runs: 0,
-            closed: Vec::new(),
-            claims: BTreeMap::new(),
-            submitted: BTreeMap::new(),
-            fates: BTreeMap::new(),
-        };
-        reference.run_through();
-        let decisions = judged(&settings, &stream);
-        let fates: BTreeMap<_, _> = decisions
-            .iter()
-            .filter(|decision| decision.reason != Reason::OtherTopic)
-            .map(|decision| (decision.position, fate(decision)))
-            .collect();
-        for event in &turns {
-            let (expected, got) = (&reference.fates[&event.position], fates.get(&event.position));
-            assert_eq!(got, Some(expected), "seed {seed}: {event:?} with {:?}", settings.burst);
-        }
-        assert_eq!(fates.len(), turns.len(), "seed {seed}");
-        assert_nothing_leaked(&reference, &fates, seed);
-        edges += u64::from(reference.comes_to_an_edge());
-        bursts += u64::from(fates.values().any(|fate| fate.3));
-        resolved += u64::from(fates.values().any(|fate| fate.2.is_some() && !fate.3));
-        late += u64::from(turns.iter().any(Event::late));
-    }
-    println!(
-        "of {STREAMS} streams {edges} come to an edge, {bursts} burst, {resolved} are resolved, {late} run late"
-    );
-    assert!(edges * 10 >= STREAMS * 3, "only {edges} of {STREAMS} streams come to the edge of a rule");
-    for (count, what) in [(bursts, "a burst"), (resolved, "a group that is none"), (late, "a late event")] {
-        assert!(count * 10 >= STREAMS * 2, "only {count} of {STREAMS} streams hold {what}");
     }
 }

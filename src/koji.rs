@@ -1,0 +1,3 @@
+//! The client of a Koji hub.
+
+pub mod xmlrpc;
