@@ -24,6 +24,10 @@ use tidegate::pipeline::{self, Override};
 use tidegate::replay::{Options, replay};
 use tidegate::settings::Settings;
 
+/// That of the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Turns that are measured; the median is told.
 const ROUNDS: usize = 5;
 /// Known builds of the memory figure.

@@ -127,12 +127,15 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::super::decision::Evidence;
+    use super::super::short::Short;
     use super::super::tags::TrailTag;
     use super::super::trail::{Appearance, Proof, TrailRules};
     use super::*;
     use crate::settings::Settings;
 
     const KEY: CounterKey = CounterKey { instance: Name(1), tag: Name(5), untag: false };
+
+    const T: i64 = 1_738_648_800;
 
     fn build(id: u64) -> BuildKey {
         BuildKey { instance: Name(1), id }
@@ -143,8 +146,14 @@ mod tests {
         let settings = Settings::defaults("f42").burst;
         let (mut counter, mut trails, mut runs) = (Counter::default(), Trails::default(), 0);
         for (id, &t) in times.iter().enumerate() {
-            let at = Second(t);
-            let seen = Appearance { tag: KEY.tag, kind: TrailTag::Candidate, untag: false, at, run: 0 };
+            let at = Second(T + t);
+            let seen = Appearance {
+                tag: KEY.tag,
+                kind: TrailTag::Candidate,
+                untag: false,
+                at: Short::new(at),
+                run: 0,
+            };
             trails.appear(build(id as u64), seen);
             let event = Counted { build: build(id as u64), effective: at, happened: at, trail: true };
             counter.count(&settings, KEY, event, &mut trails, &mut runs);
@@ -152,7 +161,7 @@ mod tests {
         let rules = TrailRules { max_age: Seconds(1_000_000), ripe_after: Seconds(61) };
         (0..times.len() as u64)
             .map(|id| {
-                trails.prove(build(id), Second(500_000), rules, &mut Evidence::default()) == Proof::Fresh
+                trails.prove(build(id), Second(T + 500_000), rules, &mut Evidence::default()) == Proof::Fresh
             })
             .collect()
     }

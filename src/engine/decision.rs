@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::event::TagEvent;
 use super::memory::Classes;
 use super::names::Name;
+use super::shards::Spread;
 use crate::event::{MessageId, Position};
 use crate::settings::Rule;
 use crate::time::Second;
@@ -19,6 +20,12 @@ pub struct BuildKey {
     pub instance: Name,
     /// The hub's number of the build.
     pub id: u64,
+}
+
+impl Spread for BuildKey {
+    fn spread(&self) -> u64 {
+        self.id
+    }
 }
 
 /// What became of a record. All but [`Outcome::Held`] are final.

@@ -1,15 +1,16 @@
 //! Which build was seen in which tag, under which message: dedupe, revocation, and the known builds.
 //!
-//! A million builds take less than 100 MB: an entry is 33 bytes. Nothing is forgotten before its age: that would be a
-//! leak.
+//! A million builds take less than 100 MB. Nothing is forgotten before its age: that would be a leak.
 
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::decision::{BuildKey, Reason};
+use super::entries::{Entries, Entry};
 use super::journal::Journal;
 use super::names::Name;
+use super::short::Short;
 use crate::event::MessageId;
 use crate::time::{Second, Seconds};
 
@@ -38,63 +39,6 @@ impl BuildInTag {
     /// The tag.
     pub fn tag(self) -> Name {
         self.tag
-    }
-}
-
-/// What is remembered of a build in a tag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When it was first seen there.
-    first: Short,
-    /// The day since 2000 that its age counts from: an import says what is in a tag now, however long ago it was tagged.
-    /// 0: an import, and no time has passed since.
-    learned: u16,
-    /// It was untagged since it was last tagged.
-    revoked: bool,
-    /// Fingerprint of the message that tagged it first; 0 where that had no identity.
-    id: Fingerprint,
-}
-
-impl Entry {
-    fn streamed(at: Second, id: Fingerprint) -> Self {
-        let first = Short::new(at);
-        Self { first, learned: first.day(), revoked: false, id }
-    }
-
-    fn imported(at: Second) -> Self {
-        Self { first: Short::new(at), learned: 0, revoked: false, id: 0 }
-    }
-
-    /// When the build was first seen in the tag.
-    pub fn first(&self) -> Second {
-        self.first.second()
-    }
-}
-
-/// Fingerprint of a message identity; it is compared only within one build and one tag, so that a chance hit would
-/// need two messages about the same build.
-type Fingerprint = u64;
-
-/// A second from 2000 on in 32 bits: until 2136.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Short(u32);
-
-impl Short {
-    const ORIGIN: i64 = 946_684_800;
-
-    fn new(second: Second) -> Self {
-        let since = second.0.saturating_sub(Self::ORIGIN).max(0);
-        Self(u32::try_from(since).unwrap_or(u32::MAX))
-    }
-
-    /// Days since 2000, from 1 on.
-    fn day(self) -> u16 {
-        u16::try_from(self.0 / 86_400 + 1).unwrap_or(u16::MAX)
-    }
-
-    fn second(self) -> Second {
-        Second(Self::ORIGIN + i64::from(self.0))
     }
 }
 
@@ -136,7 +80,7 @@ impl SeenFact {
 /// The memory of builds in tags.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    entries: HashMap<BuildInTag, Entry, foldhash::fast::RandomState>,
+    entries: Entries,
     /// Messages that tagged a build again, after it was untagged or not.
     tagged_again: HashMap<BuildInTag, Ids, foldhash::fast::RandomState>,
     /// Messages that untagged it.
@@ -145,6 +89,10 @@ pub struct Seen {
     /// How this memory grows, for the state.
     pub journal: Journal<SeenFact>,
 }
+
+/// Fingerprint of a message identity; it is compared only within one build and one tag, so that a chance hit would
+/// need two messages about the same build.
+type Fingerprint = u64;
 
 type Ids = SmallVec<[(Fingerprint, Short); 1]>;
 
@@ -159,16 +107,17 @@ impl Seen {
         id_age: Seconds,
     ) -> Result<First, Reason> {
         let print = fingerprint(id);
-        let Some(entry) = self.entries.get(&key) else {
+        let Some(entry) = self.entries.get(key) else {
             self.journal.note(|| SeenFact::Tagged(key, at, print));
             self.entries.insert(key, Entry::streamed(at, print));
             return Ok(First::Yes);
         };
-        let fresh_id =
-            |seen: Fingerprint, when: Short| print != 0 && seen == print && at - when.second() <= id_age;
+        let is_fresh = |when: Second| at - when <= id_age;
         let again = self.tagged_again.get(&key);
-        if fresh_id(entry.id, entry.first)
-            || again.is_some_and(|ids| ids.iter().any(|&(seen, when)| fresh_id(seen, when)))
+        if entry.is_of(print) && is_fresh(entry.first())
+            || again.is_some_and(|ids| {
+                ids.iter().any(|&(seen, when)| print != 0 && seen == print && is_fresh(when.second()))
+            })
         {
             return Err(Reason::MessageSeen);
         }
@@ -182,7 +131,7 @@ impl Seen {
         if !revoked {
             return Err(Reason::BuildInTag);
         }
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(key) {
             entry.revoked = false;
         }
         Ok(First::No)
@@ -204,7 +153,7 @@ impl Seen {
         }
         remember(ids, print, at);
         self.journal.note(|| SeenFact::Untagged(key, at, print));
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(key) {
             entry.revoked = true;
         }
         Ok(())
@@ -213,7 +162,7 @@ impl Seen {
     /// Lets the next tag message of a build count again, since it is not in the tag any more.
     pub fn revoke(&mut self, key: BuildInTag) {
         self.journal.note(|| SeenFact::Revoked(key));
-        if let Some(entry) = self.entries.get_mut(&key) {
+        if let Some(entry) = self.entries.get_mut(key) {
             entry.revoked = true;
         }
     }
@@ -221,13 +170,15 @@ impl Seen {
     /// Takes note of a build that was in a tag at a time; an earlier time than the known one replaces it.
     pub fn know(&mut self, key: BuildInTag, at: Second) {
         self.journal.note(|| SeenFact::Known(key, at));
-        let entry = self.entries.entry(key).or_insert(Entry::imported(at));
-        entry.first = entry.first.min(Short::new(at));
+        match self.entries.get_mut(key) {
+            Some(entry) => entry.was_there(at),
+            None => self.entries.insert(key, Entry::imported(at)),
+        }
     }
 
     /// When a build was first seen in a tag.
     pub fn first(&self, key: BuildInTag) -> Option<Second> {
-        self.entries.get(&key).map(Entry::first)
+        self.entries.get(key).map(Entry::first)
     }
 
     /// Takes note that a build was submitted: for ever.
@@ -245,13 +196,7 @@ impl Seen {
     pub fn sweep(&mut self, now: Second, id_age: Seconds, mut keep: impl FnMut(Name) -> Seconds) {
         self.journal.note(|| SeenFact::Swept(now));
         let today = Short::new(now).day();
-        self.entries.retain(|key, entry| {
-            if entry.learned == 0 {
-                entry.learned = today;
-            }
-            let age = i64::from(today.saturating_sub(entry.learned));
-            age * 86_400 <= keep(key.tag).0
-        });
+        self.entries.retain(|tag, entry| Seconds(entry.age_days(today) * 86_400) <= keep(tag));
         for ids in [&mut self.tagged_again, &mut self.untagged] {
             ids.retain(|_, ids| ids.iter().any(|(_, when)| now - when.second() <= id_age));
         }
@@ -260,7 +205,7 @@ impl Seen {
     /// Applies a fact that was written down before; a sweep is the owner's to repeat.
     pub fn replay(&mut self, fact: SeenFact) {
         match fact {
-            SeenFact::Tagged(key, at, print) => match self.entries.get_mut(&key) {
+            SeenFact::Tagged(key, at, print) => match self.entries.get_mut(key) {
                 Some(entry) => {
                     entry.revoked = false;
                     if print != 0 {
@@ -292,7 +237,7 @@ impl Seen {
     /// The facts that rebuild this memory as it is, in an order that does not depend on its history.
     pub fn facts(&self) -> Vec<SeenFact> {
         let mut facts = Vec::with_capacity(self.entries.len() + self.untagged.len() + self.submitted.len());
-        facts.extend(self.entries.iter().map(|(key, entry)| SeenFact::Entry(*key, *entry)));
+        facts.extend(self.entries.iter().map(|(key, entry)| SeenFact::Entry(key, *entry)));
         for (messages, untag) in [(&self.tagged_again, false), (&self.untagged, true)] {
             for (&key, ids) in messages {
                 facts
@@ -320,7 +265,7 @@ impl Seen {
         let mut list: Vec<_> = self
             .entries
             .iter()
-            .filter(|(key, _)| key.tag == tag)
+            .filter(|(key, _)| key.tag() == tag)
             .map(|(key, entry)| (key.build(), entry.first()))
             .collect();
         list.sort_unstable();
@@ -372,11 +317,6 @@ mod tests {
 
     fn id(text: &str) -> MessageId {
         MessageId::parse(text)
-    }
-
-    #[test]
-    fn an_entry_is_small() {
-        assert_eq!(size_of::<(BuildInTag, Entry)>(), 32);
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! An appearance that was itself in a burst of its tag proves nothing: whoever tags everything into a candidate tag
 //! would forge evidence for everything. Whether it was is sure once a rule of that tag could not claim it any more.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::decision::{BuildKey, Evidence};
 use super::journal::Journal;
 use super::names::Name;
+use super::shards::Shards;
+use super::short::Short;
 use super::tags::TrailTag;
 use crate::time::{Second, Seconds};
 
@@ -26,7 +28,7 @@ pub struct Appearance {
     /// It was seen to leave the tag rather than to enter it.
     pub untag: bool,
     /// When, in effective time.
-    pub at: Second,
+    pub at: Short,
     /// The number of the run of its tag that claimed it; 0 for none.
     pub run: u32,
 }
@@ -34,7 +36,7 @@ pub struct Appearance {
 /// What was seen of one build.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Trail {
-    completed: Option<Second>,
+    completed: Option<Short>,
     appearances: SmallVec<[Appearance; 2]>,
 }
 
@@ -52,7 +54,7 @@ pub enum Proof {
 /// The memory of builds on their way.
 #[derive(Debug, Clone, Default)]
 pub struct Trails {
-    builds: HashMap<BuildKey, Trail, foldhash::fast::RandomState>,
+    builds: Shards<BuildKey, Trail>,
     /// Runs of side tags that grew to the size of a mass-tag: no update is as large.
     large_runs: HashSet<u32, foldhash::fast::RandomState>,
     /// How this memory grows, for the state.
@@ -88,7 +90,7 @@ impl Trails {
     pub fn complete(&mut self, build: BuildKey, at: Second) {
         self.journal.note(|| TrailFact::Completed(build, at));
         let trail = self.builds.entry(build).or_default();
-        trail.completed = trail.completed.max(Some(at));
+        trail.completed = trail.completed.max(Some(Short::new(at)));
     }
 
     /// A build was seen in a tag of the trail, or to leave it.
@@ -105,7 +107,7 @@ impl Trails {
         let Some(trail) = self.builds.get_mut(&build) else { return };
         self.journal.note(|| TrailFact::Claimed(build, tag, untag, from, run));
         for seen in &mut trail.appearances {
-            if seen.tag == tag && seen.untag == untag && seen.at >= from && seen.run == 0 {
+            if seen.tag == tag && seen.untag == untag && seen.at.second() >= from && seen.run == 0 {
                 seen.run = run;
             }
         }
@@ -135,7 +137,7 @@ impl Trails {
         builds.sort_unstable_by_key(|(build, _)| **build);
         let mut facts = Vec::with_capacity(builds.len() * 2);
         for (&build, trail) in builds {
-            facts.extend(trail.completed.map(|at| TrailFact::Completed(build, at)));
+            facts.extend(trail.completed.map(|at| TrailFact::Completed(build, at.second())));
             facts.extend(trail.appearances.iter().map(|seen| TrailFact::Appeared(build, *seen)));
         }
         let mut large: Vec<_> = self.large_runs.iter().copied().collect();
@@ -148,18 +150,18 @@ impl Trails {
     pub fn prove(&self, build: BuildKey, now: Second, rules: TrailRules, evidence: &mut Evidence) -> Proof {
         let Some(trail) = self.builds.get(&build) else { return Proof::Nothing };
         let recent = |at: Second| now - at <= rules.max_age;
-        evidence.completed = trail.completed.filter(|&at| recent(at));
+        evidence.completed = trail.completed.map(Short::second).filter(|&at| recent(at));
         let mut ripe_at: Option<Second> = None;
-        for seen in trail.appearances.iter().filter(|seen| recent(seen.at)) {
+        for seen in trail.appearances.iter().filter(|seen| recent(seen.at.second())) {
             if seen.kind == TrailTag::Rebuild {
                 evidence.rebuild = Some(seen.tag);
             }
             if !self.counts(trail, seen) {
-                evidence.burst_trail = Some((seen.tag, seen.at));
-            } else if seen.kind == TrailTag::Side || seen.at + rules.ripe_after <= now {
-                evidence.trail = evidence.trail.or(Some((seen.tag, seen.at)));
+                evidence.burst_trail = Some((seen.tag, seen.at.second()));
+            } else if seen.kind == TrailTag::Side || seen.at.second() + rules.ripe_after <= now {
+                evidence.trail = evidence.trail.or(Some((seen.tag, seen.at.second())));
             } else {
-                let at = seen.at + rules.ripe_after;
+                let at = seen.at.second() + rules.ripe_after;
                 ripe_at = Some(ripe_at.map_or(at, |other| other.min(at)));
             }
         }
@@ -185,8 +187,8 @@ impl Trails {
     pub fn sweep(&mut self, now: Second, max_age: Seconds) {
         self.journal.note(|| TrailFact::Swept(now, max_age));
         self.builds.retain(|_, trail| {
-            trail.completed = trail.completed.filter(|&at| now - at <= max_age);
-            trail.appearances.retain(|seen| now - seen.at <= max_age);
+            trail.completed = trail.completed.filter(|at| now - at.second() <= max_age);
+            trail.appearances.retain(|seen| now - seen.at.second() <= max_age);
             trail.completed.is_some() || !trail.appearances.is_empty()
         });
         if self.builds.is_empty() {
@@ -210,22 +212,23 @@ mod tests {
     use super::*;
 
     const RULES: TrailRules = TrailRules { max_age: Seconds(1_000), ripe_after: Seconds(61) };
+    const T: i64 = 1_738_648_800;
     const BUILD: BuildKey = BuildKey { instance: Name(1), id: 7 };
 
     fn seen(kind: TrailTag, untag: bool, at: i64) -> Appearance {
-        Appearance { tag: Name(5), kind, untag, at: Second(at), run: 0 }
+        Appearance { tag: Name(5), kind, untag, at: Short::new(Second(T + at)), run: 0 }
     }
 
     fn prove(trails: &Trails, now: i64) -> (Proof, Evidence) {
         let mut evidence = Evidence::default();
-        (trails.prove(BUILD, Second(now), RULES, &mut evidence), evidence)
+        (trails.prove(BUILD, Second(T + now), RULES, &mut evidence), evidence)
     }
 
     #[test]
     fn a_completion_proves_until_it_is_too_old() {
         let mut trails = Trails::default();
         assert_eq!(prove(&trails, 100).0, Proof::Nothing);
-        trails.complete(BUILD, Second(100));
+        trails.complete(BUILD, Second(T + 100));
         assert_eq!(prove(&trails, 1_100).0, Proof::Fresh);
         assert_eq!(prove(&trails, 1_101).0, Proof::Nothing);
     }
@@ -234,7 +237,7 @@ mod tests {
     fn a_candidate_proves_once_no_rule_can_claim_it() {
         let mut trails = Trails::default();
         trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
-        assert_eq!(prove(&trails, 160).0, Proof::Unripe(Second(161)));
+        assert_eq!(prove(&trails, 160).0, Proof::Unripe(Second(T + 161)));
         assert_eq!(prove(&trails, 161).0, Proof::Fresh);
         assert_eq!(prove(&trails, 1_101).0, Proof::Nothing);
     }
@@ -243,7 +246,7 @@ mod tests {
     fn an_appearance_in_a_burst_proves_nothing_nor_does_leaving_the_tag_again() {
         let mut trails = Trails::default();
         trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
-        trails.claim(BUILD, Name(5), false, Second(90), 3);
+        trails.claim(BUILD, Name(5), false, Second(T + 90), 3);
         trails.appear(BUILD, seen(TrailTag::Candidate, true, 200));
         let (proof, evidence) = prove(&trails, 400);
         assert_eq!((proof, evidence.trail), (Proof::Nothing, None));
@@ -255,7 +258,7 @@ mod tests {
         for (from, proof) in [(100, Proof::Nothing), (101, Proof::Fresh)] {
             let mut trails = Trails::default();
             trails.appear(BUILD, seen(TrailTag::Candidate, false, 100));
-            trails.claim(BUILD, Name(5), false, Second(from), 3);
+            trails.claim(BUILD, Name(5), false, Second(T + from), 3);
             assert_eq!(prove(&trails, 400).0, proof, "{from}");
         }
     }
@@ -264,7 +267,7 @@ mod tests {
     fn a_numbered_side_tag_proves_in_a_burst_too_unless_it_is_as_large_as_a_mass_tag() {
         let mut trails = Trails::default();
         trails.appear(BUILD, seen(TrailTag::Side, true, 100));
-        trails.claim(BUILD, Name(5), true, Second(90), 3);
+        trails.claim(BUILD, Name(5), true, Second(T + 90), 3);
         assert_eq!(prove(&trails, 101).0, Proof::Fresh);
         trails.mark_large(3);
         assert_eq!(prove(&trails, 101).0, Proof::Nothing);

@@ -7,6 +7,7 @@ use super::decision::{Decision, Detail, Evidence, Reason};
 use super::event::{Queued, TagEvent, Tagged, What};
 use super::save::Change;
 use super::seen::{BuildInTag, First};
+use super::short::Short;
 use super::tags::Role;
 use super::trail::Appearance;
 use crate::time::Second;
@@ -138,7 +139,8 @@ impl Engine {
     /// Remembers an appearance in a tag of the trail.
     fn appear(&mut self, event: &Queued, tagged: &Tagged, role: Role, untag: bool) {
         if let Some(kind) = role.trail {
-            let appearance = Appearance { tag: tagged.tag, kind, untag, at: event.effective, run: 0 };
+            let appearance =
+                Appearance { tag: tagged.tag, kind, untag, at: Short::new(event.effective), run: 0 };
             self.known.trails.appear(tagged.build, appearance);
         }
     }
