@@ -15,6 +15,7 @@ pub mod decision;
 pub mod entries;
 pub mod event;
 pub mod evidence;
+pub mod happened;
 pub mod hold;
 pub mod intake;
 pub mod journal;

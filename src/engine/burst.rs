@@ -119,6 +119,8 @@ struct Run {
     count: u32,
     /// First second of the window that fired first.
     from: Second,
+    /// The earliest second from which on everything pending was claimed.
+    reached: Second,
     /// Effective time of the first member.
     first: Second,
     /// Effective time of the last member.
@@ -284,6 +286,7 @@ impl Burst {
                 rule: fired.rule,
                 count: fired.count,
                 from: fired.from,
+                reached: now,
                 first: now,
                 last: now,
                 held_at: now,
@@ -293,9 +296,10 @@ impl Burst {
             }
         });
         // All members of a run lie between its first and its last: what came in between belongs to it. Only a window
-        // that reaches back behind the first has to look past those that are members already.
-        let reaches_back = fired.from < run.first;
+        // that reaches further back than all before it has to look past those that are members already.
+        let reaches_back = fired.from < run.reached;
         let from = fired.from.min(run.first);
+        run.reached = run.reached.min(from);
         let mut claimed = Vec::new();
         for (index, pending) in self.pending.iter().enumerate().rev() {
             if pending.event.effective < from || pending.claimed.is_some() && !reaches_back {

@@ -12,6 +12,9 @@ use super::window::{Fired, Windows};
 use crate::settings::BurstSettings;
 use crate::time::{Second, Seconds};
 
+/// The most events that are kept between two claims by the time at which they happened.
+const CLAIM_SINCE_MAX: usize = 10_000;
+
 /// Which events are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CounterKey {
@@ -31,6 +34,17 @@ pub struct Counter {
     unclaimed: VecDeque<(Second, BuildKey)>,
     run: Option<Run>,
     size: Memory,
+    /// What the run claimed by the time it happened, so that a flood of late events claims nothing twice.
+    #[serde(skip)]
+    claimed: Option<Claimed>,
+}
+
+/// How far a run has claimed by the time at which events happened: all from `from` on, but what came since.
+#[derive(Debug, Clone)]
+struct Claimed {
+    run: u32,
+    from: Second,
+    since: Vec<(Second, BuildKey)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +80,9 @@ impl Counter {
         let now = event.effective;
         if self.run.is_some_and(|run| run.held_at + settings.quiet <= now) {
             self.run = None;
+        }
+        if let Some(claimed) = &mut self.claimed {
+            claimed.since.push((event.happened, event.build));
         }
         let fired = if event.trail {
             self.unclaimed.push_back((now, event.build));
@@ -108,10 +125,20 @@ impl Counter {
             self.size.add(Class::Unproven, Name::OTHER, now);
         }
         if fired.by_truth {
-            for build in self.windows.happened_since(fired.from) {
-                trails.claim(build, key.tag, key.untag, fired.from, run.number);
-            }
+            self.claim_by_truth(key, run.number, fired.from, trails);
         }
+    }
+
+    /// Claims what happened from a second on.
+    fn claim_by_truth(&mut self, key: CounterKey, run: u32, from: Second, trails: &mut Trails) {
+        let before = self.claimed.take().filter(|claimed| claimed.run == run);
+        let reached = before.as_ref().map_or(Second::MAX, |claimed| claimed.from);
+        let new =
+            before.into_iter().flat_map(|claimed| claimed.since).filter(|(at, _)| *at >= from.max(reached));
+        for (_, build) in new.chain(self.windows.happened(from, reached - Seconds(1))) {
+            trails.claim(build, key.tag, key.untag, from, run);
+        }
+        self.claimed = Some(Claimed { run, from: from.min(reached), since: Vec::new() });
     }
 
     /// Forgets what no rule can claim any more.
@@ -121,6 +148,8 @@ impl Counter {
         while self.unclaimed.front().is_some_and(|(at, _)| *at < since) {
             self.unclaimed.pop_front();
         }
+        // Without it the next claim looks at all that happened: slower, and the same.
+        self.claimed.take_if(|claimed| self.run.is_none() || claimed.since.len() > CLAIM_SINCE_MAX);
     }
 }
 

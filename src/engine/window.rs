@@ -10,13 +10,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::decision::BuildKey;
+use super::happened::{HISTORY, Happened};
 use crate::settings::Rule;
 use crate::time::{Second, Seconds};
-
-/// How long the times at which events happened are kept for the sake of late ones.
-const HISTORY: Seconds = Seconds(3_600);
-/// The most events whose true time is kept for one key; beyond it the oldest give way.
-const HISTORY_MAX: usize = 200_000;
 
 /// A rule that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +38,8 @@ pub struct Windows {
     newest: HashMap<BuildKey, Second, foldhash::fast::RandomState>,
     /// What each rule counts now, in the order of the rules.
     counts: Vec<RuleCount>,
-    /// When events happened, oldest first.
-    happened: VecDeque<(Second, BuildKey)>,
+    /// When events happened.
+    happened: Happened,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,19 +54,19 @@ struct RuleCount {
 #[derive(Clone, Serialize, Deserialize)]
 struct Saved {
     recent: Vec<(Second, BuildKey)>,
-    happened: Vec<(Second, BuildKey)>,
+    happened: Happened,
 }
 
 impl From<Windows> for Saved {
     fn from(windows: Windows) -> Self {
-        Self { recent: windows.recent.into(), happened: windows.happened.into() }
+        Self { recent: windows.recent.into(), happened: windows.happened }
     }
 }
 
 impl From<Saved> for Windows {
     fn from(saved: Saved) -> Self {
         // Nothing is counted yet: it is as soon as a rule could hold.
-        Self { recent: saved.recent.into(), happened: saved.happened.into(), ..Self::default() }
+        Self { recent: saved.recent.into(), happened: saved.happened, ..Self::default() }
     }
 }
 
@@ -85,7 +81,7 @@ impl Windows {
         happened: Second,
     ) -> Option<Fired> {
         let by_turn = self.count_turn(rules, build, effective);
-        self.remember(build, effective, happened);
+        self.happened.add(happened, build, effective);
         let by_truth = (happened < effective).then(|| self.held_at(rules, happened)).flatten();
         by_turn.into_iter().chain(by_truth).min_by_key(|fired| fired.from)
     }
@@ -107,15 +103,14 @@ impl Windows {
         fired.min_by_key(|fired| fired.from)
     }
 
-    /// The builds that happened from a second on, as far as is remembered.
-    pub fn happened_since(&self, from: Second) -> impl Iterator<Item = BuildKey> + '_ {
-        let start = self.happened.partition_point(|(at, _)| *at < from);
-        self.happened.range(start..).map(|(_, build)| *build)
+    /// What happened to which builds from one second to another, both included, as far as is remembered.
+    pub fn happened(&self, from: Second, to: Second) -> impl Iterator<Item = (Second, BuildKey)> + '_ {
+        self.happened.between(from, to)
     }
 
     /// Whether nothing is remembered that a later event could be counted with.
     pub fn is_idle(&self, now: Second) -> bool {
-        self.happened.back().is_none_or(|(second, _)| *second < now - HISTORY)
+        self.happened.last().is_none_or(|last| last < now - HISTORY)
             && self.recent.back().is_none_or(|(second, _)| *second < now - HISTORY)
     }
 
@@ -194,17 +189,6 @@ impl Windows {
         self.counts = vec![RuleCount { passed: 0, distinct }; rules.len()];
     }
 
-    fn remember(&mut self, build: BuildKey, effective: Second, happened: Second) {
-        let at =
-            self.happened.iter().rposition(|(second, _)| *second <= happened).map_or(0, |index| index + 1);
-        self.happened.insert(at, (happened, build));
-        while self.happened.len() > HISTORY_MAX
-            || self.happened.front().is_some_and(|(second, _)| *second < effective - HISTORY)
-        {
-            self.happened.pop_front();
-        }
-    }
-
     /// The rule that holds in a window around the second at which a late event happened.
     fn held_at(&self, rules: &[Rule], happened: Second) -> Option<Fired> {
         rules.iter().filter_map(|rule| self.window_around(rule, happened)).min_by_key(|fired| fired.from)
@@ -213,14 +197,12 @@ impl Windows {
     /// The first window of a rule that covers `second` and holds enough distinct builds by the time they happened.
     fn window_around(&self, rule: &Rule, second: Second) -> Option<Fired> {
         let (low, high) = (second - rule.within + Seconds(1), second + rule.within - Seconds(1));
-        let start = self.happened.partition_point(|(at, _)| *at < low);
-        let near: Vec<_> = self.happened.range(start..).take_while(|(at, _)| *at <= high).copied().collect();
-        if near.len() < rule.count as usize {
+        if !self.happened.has_between(low, high, rule.count) {
             return None;
         }
         let mut inside: HashMap<BuildKey, u32, foldhash::fast::RandomState> = HashMap::default();
-        let mut first = near.iter().copied().peekable();
-        for (at, build) in near.iter().copied() {
+        let mut first = self.happened.between(low, high).peekable();
+        for (at, build) in self.happened.between(low, high) {
             *inside.entry(build).or_default() += 1;
             while let Some((_, gone)) = first.next_if(|(from, _)| *from <= at - rule.within) {
                 if let Some(times) = inside.get_mut(&gone) {
