@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-600}
+[[ $seconds =~ ^[0-9]+$ ]] || { printf 'usage: scripts/fuzz.sh [SECONDS]\n' >&2; exit 2; }
 skip() {
   printf 'skipped: fuzz: %s\n' "$1"
   exit 0

@@ -308,7 +308,8 @@ impl Engine {
         if self.waiting() >= bounds.waiting as usize {
             return Some("waiting");
         }
-        (self.known.seen.len() >= bounds.builds as usize).then_some("builds")
+        let builds = self.known.seen.len().max(self.known.trails.len());
+        (builds >= bounds.builds as usize).then_some("builds")
     }
 
     fn run_to_watermark(&mut self) {

@@ -184,8 +184,8 @@ mutant 'evidence ages one second early' trail.rs \
     'let recent = |at: Second| now - at <= rules.max_age;' \
     'let recent = |at: Second| now - at < rules.max_age;'
 mutant 'young candidates prove' trail.rs \
-    'seen.kind == TrailTag::Side || seen.at + rules.ripe_after <= now' \
-    'seen.at <= now'
+    'seen.kind == TrailTag::Side || seen.at.second() + rules.ripe_after <= now' \
+    'seen.at.second() <= now'
 mutant 'candidates prove in a burst' trail.rs \
     'seen.run == 0 && !entered_in_burst' \
     '!entered_in_burst'
@@ -195,6 +195,15 @@ mutant 'leaving a tag proves more than entering' trail.rs \
 mutant 'what lies before a run of candidates proves' counter.rs \
     'self.unclaimed.drain(claimed..)' \
     'self.unclaimed.drain(..).skip(claimed)'
+mutant 'late candidates that happened before keep their proof' counter.rs \
+    '.chain(self.windows.happened(from, reached - Seconds(1)))' \
+    ''
+mutant 'late candidates that come after keep their proof' counter.rs \
+    'filter(|(at, _)| *at >= from.max(reached))' \
+    'filter(|(at, _)| *at < from.max(reached))'
+mutant 'a rule that reaches further back claims no more' burst.rs \
+    'fired.from < run.reached' \
+    'fired.from < run.reached && run.members.total() == 0'
 mutant 'rebuild tags do not count' verdict.rs \
     'evidence.rebuild.is_some() || kind' \
     'kind'

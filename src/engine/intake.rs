@@ -109,7 +109,10 @@ impl Engine {
             Ok(what) => {
                 let event = Queued { position, id, effective, happened, mark, late, what };
                 if effective == Second::MIN && self.teaching {
-                    self.undated_lessons.push(event);
+                    // Beyond the bound a lesson is not learned: that strands a build, and leaks none.
+                    if self.undated_lessons.len() < self.settings.bounds.waiting as usize {
+                        self.undated_lessons.push(event);
+                    }
                 } else if effective == Second::MIN {
                     self.undated.entry(position.partition).or_default().push(event);
                 } else {
