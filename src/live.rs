@@ -1,0 +1,7 @@
+//! The live pipeline: one engine over the records of a Kafka topic, for ever.
+//!
+//! What decides about the shell is pure and stands here; the Kafka thread is told what to do and says what it saw.
+
+pub mod idle;
+pub mod pause;
+pub mod truth;
