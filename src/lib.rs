@@ -26,6 +26,8 @@ pub mod governor;
 
 pub mod koji;
 
+pub mod kafka;
+
 pub mod live;
 
 pub mod replay;

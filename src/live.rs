@@ -2,6 +2,6 @@
 //!
 //! What decides about the shell is pure and stands here; the Kafka thread is told what to do and says what it saw.
 
-pub mod idle;
 pub mod pause;
+pub mod silence;
 pub mod truth;
