@@ -1,5 +1,6 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod check;
 mod generate;
 mod known;
 mod replay;
@@ -38,6 +39,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
     Replay(replay::Replay),
     Known(known::Known),
     Generate(generate::Generate),
@@ -90,6 +92,8 @@ enum Failure {
     Score(#[from] crate::score::ScoreError),
     #[error("the decisions do not pass")]
     NotPassed,
+    #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
+    Check { wrong: usize, files: usize },
     #[error("cannot write the result: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -111,6 +115,7 @@ impl Failure {
             | Self::Generated { .. }
             | Self::Score(_)
             | Self::NotPassed
+            | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
         };
         match state {
@@ -128,6 +133,7 @@ impl Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Check(check) => check.run(),
         Command::Replay(replay) => replay.run(),
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),
