@@ -1,6 +1,7 @@
 //! The command line: what is typed, and which exit code comes back.
 
 mod check;
+mod config;
 mod generate;
 mod known;
 mod replay;
@@ -40,6 +41,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Config(config::Config),
     Replay(replay::Replay),
     Known(known::Known),
     Generate(generate::Generate),
@@ -134,6 +136,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Check(check) => check.run(),
+        Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),

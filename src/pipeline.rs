@@ -19,6 +19,7 @@ use crate::time::Seconds;
 mod assemble;
 mod case;
 mod checks;
+mod diff;
 mod family;
 mod fields;
 mod guarantees;
@@ -40,6 +41,7 @@ mod units;
 
 pub use case::{Amount, Builds, Case, Expectation, Fate, Step, Stream, Tagged, What};
 pub use checks::greatest_leak;
+pub use diff::{Difference, differences};
 pub use family::Begin;
 pub use guarantees::{Guarantee, Guarantees};
 pub use overrides::{Override, OverrideError};
