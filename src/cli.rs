@@ -1,5 +1,6 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod backtest;
 mod check;
 mod config;
 mod generate;
@@ -42,6 +43,7 @@ pub struct Cli {
 enum Command {
     Check(check::Check),
     Config(config::Config),
+    Backtest(backtest::Backtest),
     Replay(replay::Replay),
     Known(known::Known),
     Generate(generate::Generate),
@@ -92,6 +94,8 @@ enum Failure {
     Generated { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Score(#[from] crate::score::ScoreError),
+    #[error(transparent)]
+    Backtest(#[from] crate::replay::backtest::BacktestError),
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -116,6 +120,7 @@ impl Failure {
             | Self::Input(_)
             | Self::Generated { .. }
             | Self::Score(_)
+            | Self::Backtest(_)
             | Self::NotPassed
             | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
@@ -135,6 +140,7 @@ impl Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Backtest(backtest) => backtest.run(),
         Command::Check(check) => check.run(),
         Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
