@@ -45,7 +45,7 @@ pub fn run_all(pipeline: &Pipeline) -> Vec<Verdict> {
 pub fn run(pipeline: &Pipeline, case: &Case) -> Verdict {
     let mut verdict = Verdict { name: case.name.clone(), messages: 0, failures: Vec::new() };
     match Trial::start(pipeline, case) {
-        Err(finding) => verdict.failures.push(finding),
+        Err(finding) => verdict.failures.push(*finding),
         Ok(mut trial) => {
             trial.tell(case);
             verdict.messages = trial.fates.len();
@@ -66,8 +66,8 @@ struct Trial {
 }
 
 impl Trial {
-    fn start(pipeline: &Pipeline, case: &Case) -> Result<Self, Finding> {
-        let failed = |message: String, help: &str| case.mark.error(message, help.to_owned());
+    fn start(pipeline: &Pipeline, case: &Case) -> Result<Self, Box<Finding>> {
+        let failed = |message: String, help: &str| Box::new(case.mark.error(message, help.to_owned()));
         let stream = case.stream.as_ref().map(feed::generated).transpose();
         let stream = stream.map_err(|error| failed(error.to_string(), "mend the test"))?;
         let settings = settings(pipeline, case, stream.as_ref())?;
@@ -102,12 +102,11 @@ impl Trial {
         for moment in moments {
             self.happen(&moment);
         }
-        match case.advance {
-            Some(advance) => self.wait_until(self.origin + last + advance),
-            None => {
-                self.engine.end();
-                self.fates.take(&mut self.engine);
-            }
+        if let Some(advance) = case.advance {
+            self.wait_until(self.origin + last + advance);
+        } else {
+            self.engine.end();
+            self.fates.take(&mut self.engine);
         }
         for expectation in &case.expect {
             self.failures.extend(self.fates.judge(&self.engine, expectation));
@@ -149,17 +148,10 @@ impl Trial {
 
     fn command(&mut self, kind: HoldKind, selection: &Selection, action: Action, mark: &Mark) {
         let Some(hold) = self.engine.holds().iter().find(|hold| hold.kind == kind).map(|hold| hold.id) else {
-            let open: Vec<_> = self
-                .engine
-                .holds()
-                .iter()
-                .map(|hold| format!("{} with {} builds", hold.kind.word(), hold.members.len()))
-                .collect();
-            let open = if open.is_empty() {
-                "no hold is open".to_owned()
-            } else {
-                format!("open: {}", open.join(", "))
-            };
+            let open = self.engine.holds().iter();
+            let open: Vec<_> =
+                open.map(|hold| format!("{} with {} held", hold.kind.word(), hold.members.len())).collect();
+            let open = if open.is_empty() { "no hold is open".to_owned() } else { open.join(", ") };
             let message = format!("expected: an open hold of kind {}; was: {open}", kind.word());
             let help = "decide later, when it has been opened, or about another kind".to_owned();
             self.failures.push(mark.error(message, help));
@@ -206,13 +198,15 @@ fn moments(step: &Step) -> Vec<Moment<'_>> {
 }
 
 /// The pipeline's settings for the trigger tag of the test. All of a test is judged, whatever `begin` says.
-fn settings(pipeline: &Pipeline, case: &Case, stream: Option<&World>) -> Result<Settings, Finding> {
+fn settings(pipeline: &Pipeline, case: &Case, stream: Option<&World>) -> Result<Settings, Box<Finding>> {
     let mut settings = match (stream, &case.follow) {
         (Some(world), _) => pipeline.settings_for(&world.trigger_tag()),
         (None, Some(tag)) => pipeline.settings_for(tag),
         (None, None) => pipeline.settings().map_err(|unresolved| {
             let message = format!("the test does not say which tag `{}` stands for", unresolved.alias);
-            case.mark.error(message, "state `follow` in the test, such as follow = \"f42\"".to_owned())
+            Box::new(
+                case.mark.error(message, "state `follow` in the test, such as follow = \"f42\"".to_owned()),
+            )
         })?,
     };
     let family = stream.map(World::family).or_else(|| case.family.clone());

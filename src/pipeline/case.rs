@@ -185,7 +185,7 @@ pub(super) fn read(reader: &mut Reader<'_>, source: &Source) -> Vec<Case> {
             for item in list {
                 match Fields::of("a test", item, source) {
                     Ok(fields) => cases.extend(case(fields, source, &mut findings)),
-                    Err(finding) => findings.push(finding),
+                    Err(finding) => findings.push(*finding),
                 }
             }
         }
@@ -305,7 +305,7 @@ fn steps(fields: &mut Fields<'_>, source: &Source, findings: &mut Vec<Finding>) 
     let mut steps = Vec::new();
     for value in list {
         match Fields::of("an event", value, source) {
-            Err(finding) => findings.push(finding),
+            Err(finding) => findings.push(*finding),
             Ok(mut fields) => {
                 steps.extend(step_of(&mut fields, source, findings));
                 findings.extend(fields.finish());
@@ -416,7 +416,7 @@ fn expectation(
 ) -> Option<Expectation> {
     match Fields::of("an expectation", value, source) {
         Err(finding) => {
-            findings.push(finding);
+            findings.push(*finding);
             None
         }
         Ok(mut fields) => {

@@ -35,11 +35,11 @@ impl<'a> Fields<'a> {
         what: &'static str,
         value: &'a Spanned<DeValue<'a>>,
         source: &'a Source,
-    ) -> Result<Self, Finding> {
+    ) -> Result<Self, Box<Finding>> {
         let span = value.span();
         let Some(table) = value.get_ref().as_table() else {
             let help = format!("write {what} as a table: {{ key = value, ... }}");
-            return Err(source.error(&span, format!("{what} is a table, and this is none"), help));
+            return Err(Box::new(source.error(&span, format!("{what} is a table, and this is none"), help)));
         };
         Ok(Self { table: Some(table), ..Self::empty(what, span, source) })
     }

@@ -158,15 +158,21 @@ fn listed(fates: BTreeMap<String, (u64, String)>) -> String {
     parts.join("; ")
 }
 
+fn messages(count: u64) -> String {
+    match count {
+        0 => "no message".to_owned(),
+        1 => "one message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
 /// What was expected, in words.
 fn wanted(expected: &Expectation) -> String {
     let mut parts = vec![match expected.amount {
         Amount::Each => "each message".to_owned(),
-        Amount::Exactly(0) => "no message".to_owned(),
-        Amount::Exactly(1) => "one message".to_owned(),
-        Amount::Exactly(count) => format!("{count} messages"),
-        Amount::AtLeast(count) => format!("{count} messages or more"),
-        Amount::AtMost(count) => format!("{count} messages at most"),
+        Amount::Exactly(count) => messages(count),
+        Amount::AtLeast(count) => format!("at least {}", messages(count)),
+        Amount::AtMost(count) => format!("at most {}", messages(count)),
     }];
     parts.extend(expected.builds.map(|(first, last)| {
         if first == last { format!("of build {first}") } else { format!("of builds {first}..{last}") }
