@@ -183,12 +183,10 @@ struct Moment<'a> {
 
 /// The events of a step, one for each build.
 fn moments(step: &Step) -> Vec<Moment<'_>> {
-    let builds = match &step.what {
-        What::Tag(tagged) | What::Untag(tagged) => tagged.builds,
-        What::Complete(builds) => *builds,
-        What::Known(..) | What::Release(..) | What::Drop(..) | What::Expect(_) => {
-            return vec![Moment { at: step.at, step, build: 0 }];
-        }
+    // What is known acts before the start, all at once.
+    let known = matches!(step.what, What::Known(..));
+    let Some(builds) = step.what.builds().filter(|_| !known) else {
+        return vec![Moment { at: step.at, step, build: 0 }];
     };
     let count = i64::try_from(builds.count()).unwrap_or(i64::MAX);
     (0..count)

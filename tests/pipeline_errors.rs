@@ -251,33 +251,6 @@ fn values_that_contradict_each_other() {
             "`trigger.cutover_max` (1h) is shorter than `trigger.cutover_quiet` (2h): \
              an alert would come before a cutover can end",
         ),
-        (
-            "cutover_max = \"3d\"",
-            3,
-            15,
-            "`trigger.cutover_max` says how a new tag is taken over, and no tag was followed before: \
-             its builds would all be unknown",
-        ),
-        (
-            "[select]\npackages = [\"a.txt\", \"https://example.org/b.txt\"]",
-            4,
-            12,
-            "the package list comes over the network and has no fallback: \
-             until it was fetched once, no package is eligible",
-        ),
-        (
-            "[source]\ntopics = \"fedora-messages\"",
-            4,
-            10,
-            "`source.topics` is of no use without `source.brokers`",
-        ),
-        (
-            "[burst]\nwaiting_max = 100",
-            4,
-            15,
-            "`burst.waiting_max` (100) is reached before the rule of 100 builds can hold: \
-             reading would pause, and the burst would never be seen",
-        ),
         ("[burst.hold_rule]\nthen = \"drop\"", 4, 8, "`burst.hold_rule.then` does not say after which time"),
         (
             "[evidence]\nask_koji = true",

@@ -302,3 +302,13 @@ fn an_alias_needs_a_tag() {
     let [verdict] = &trial::run_all(&pipeline)[..] else { panic!("one test was expected") };
     assert_eq!(verdict.failures[0].message, "the test does not say which tag `rawhide` stands for");
 }
+
+#[test]
+fn tests_decide_nothing() {
+    let bare = "[trigger]\nfollow = \"f42\"\n";
+    let tested = format!(
+        "{bare}[[test]]\nname = \"x\"\nevents = {{ tag = \"f42\", builds = 1 }}\nexpect = {{ outcome = \"held\" }}"
+    );
+    let hash = |text: &str| pipeline::parse("x.toml", text, &[]).map(|pipeline| pipeline.hash().to_owned());
+    assert_eq!(hash(bare), hash(&tested));
+}

@@ -3,7 +3,7 @@
 
 use super::family::Family;
 use super::fields::Fields;
-use super::kinds::{Choice, Count, Flag, Fraction, Length};
+use super::kinds::{Choice, Count, Flag, Fraction, Length, grouped};
 use super::names::{List, Text};
 use super::reader::Reader;
 use super::source::{Finding, Mark, Source};
@@ -22,6 +22,8 @@ const CASES_MAX: usize = 64;
 const STEPS_MAX: usize = 1_000;
 /// Most builds that an event tells of.
 pub(super) const BUILDS_MAX: u64 = 50_000;
+/// Most builds that the events of a test tell of together.
+const TOLD_MAX: u64 = 500_000;
 /// Longest time that a test's events may lie apart.
 const LONGEST: i64 = 400 * 86_400;
 /// When the time of a test begins, unless it says otherwise: 2025-02-04T06:00:00Z, as in generated streams.
@@ -93,6 +95,17 @@ pub enum What {
     Drop(HoldKind, Selection),
     /// Something must be so now.
     Expect(Vec<Expectation>),
+}
+
+impl What {
+    /// The builds that it tells of.
+    pub fn builds(&self) -> Option<Builds> {
+        match self {
+            Self::Tag(tagged) | Self::Untag(tagged) => Some(tagged.builds),
+            Self::Complete(builds) | Self::Known(builds, ..) => Some(*builds),
+            Self::Release(..) | Self::Drop(..) | Self::Expect(_) => None,
+        }
+    }
 }
 
 /// Builds that come into a tag, or leave it.
@@ -311,6 +324,11 @@ fn steps(fields: &mut Fields<'_>, source: &Source, findings: &mut Vec<Finding>) 
                 findings.extend(fields.finish());
             }
         }
+    }
+    let told: u64 = steps.iter().map(|step| step.what.builds().map_or(1, |builds| builds.count())).sum();
+    if told > TOLD_MAX {
+        let message = format!("the test tells of {} builds", grouped(told));
+        fields.error("test.events", message, format!("keep it to {}", grouped(TOLD_MAX)));
     }
     steps
 }

@@ -310,7 +310,10 @@ impl<'i> Reader<'i> {
             );
         }
         let elsewhere = self.keys.iter().find(|key| key.path.rsplit('.').next() == Some(name));
-        let siblings: Vec<&str> = self.keys.iter().filter_map(|key| child(section, key.path)).collect();
+        // Tests stand beside the sections, and are no key of one.
+        let tests = section.is_empty().then_some("test");
+        let keys = self.keys.iter().filter_map(|key| child(section, key.path));
+        let siblings: Vec<&str> = keys.chain(tests).collect();
         let help = match (nearest(name, siblings.iter().copied()), elsewhere) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(key)) => {
