@@ -1,5 +1,8 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod backtest;
+mod check;
+mod config;
 mod generate;
 mod known;
 mod replay;
@@ -38,6 +41,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
+    Config(config::Config),
+    Backtest(backtest::Backtest),
     Replay(replay::Replay),
     Known(known::Known),
     Generate(generate::Generate),
@@ -88,8 +94,12 @@ enum Failure {
     Generated { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Score(#[from] crate::score::ScoreError),
+    #[error(transparent)]
+    Backtest(#[from] crate::replay::backtest::BacktestError),
     #[error("the decisions do not pass")]
     NotPassed,
+    #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
+    Check { wrong: usize, files: usize },
     #[error("cannot write the result: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -110,7 +120,9 @@ impl Failure {
             | Self::Input(_)
             | Self::Generated { .. }
             | Self::Score(_)
+            | Self::Backtest(_)
             | Self::NotPassed
+            | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
         };
         match state {
@@ -128,6 +140,9 @@ impl Failure {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Backtest(backtest) => backtest.run(),
+        Command::Check(check) => check.run(),
+        Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),

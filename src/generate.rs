@@ -12,12 +12,14 @@ mod message;
 mod mix;
 mod plan;
 mod rng;
+mod samples;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::catalog::Scenario;
+pub use self::samples::Sample;
 pub use self::world::World;
 
 use self::catalog::{SCENARIOS, Story};

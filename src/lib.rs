@@ -36,4 +36,6 @@ pub mod score;
 
 pub mod generate;
 
+pub mod trial;
+
 pub mod cli;

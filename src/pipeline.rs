@@ -17,15 +17,21 @@ use crate::settings::{FamilyTag, Settings};
 use crate::time::Seconds;
 
 mod assemble;
+mod case;
 mod checks;
+mod diff;
 mod family;
+mod fields;
+mod guarantees;
 mod kinds;
+mod moments;
 mod names;
 mod nearest;
 mod overrides;
 mod patterns;
 mod reader;
 mod rules;
+mod schema;
 mod sections;
 mod sink;
 mod source;
@@ -33,11 +39,15 @@ mod syntax;
 mod trigger;
 mod units;
 
+pub use case::{Amount, Builds, Case, Expectation, Fate, Step, Stream, Tagged, What};
 pub use checks::greatest_leak;
+pub use diff::{Difference, differences};
 pub use family::Begin;
+pub use guarantees::{Guarantee, Guarantees};
 pub use overrides::{Override, OverrideError};
+pub use schema::{schema, test_keys};
 pub use sink::{KojiLogin, Sink};
-pub use source::{Finding, Place, Severity};
+pub use source::{Finding, Mark, Place, Severity};
 pub use trigger::Follow;
 
 use reader::Reader;
@@ -80,6 +90,8 @@ pub struct Pipeline {
     pub entries: Vec<Entry>,
     /// What a person should know.
     pub warnings: Vec<Finding>,
+    /// The tests that the file carries.
+    pub cases: Vec<Case>,
     /// All but the trigger, which [`Pipeline::settings_for`] fills in.
     settings: Settings,
     family: Vec<FamilyTag>,
@@ -118,6 +130,8 @@ pub struct PackageLists {
     pub lists: Vec<String>,
     /// File that stands in until the list was fetched once.
     pub fallback: Option<String>,
+    /// Where the two are stated.
+    marks: [Option<Mark>; 2],
 }
 
 /// One key of the effective configuration.
@@ -156,6 +170,8 @@ pub struct KeyInfo {
     pub range: String,
     /// Its default as TOML, or `unset`.
     pub default: String,
+    /// JSON Schema of its values.
+    pub schema: serde_json::Value,
 }
 
 /// Why a pipeline was refused: everything that is wrong with it.
@@ -177,6 +193,30 @@ pub struct Unresolved {
     pub pipeline: String,
     /// The alias.
     pub alias: String,
+}
+
+impl Pipeline {
+    /// Hash of the effective configuration without the name: 16 hexadecimal digits.
+    pub fn hash(&self) -> &str {
+        &self.settings.hash
+    }
+
+    /// A warning for each package list that should be a file, seen from `folder`, and is none that can be read.
+    pub fn absent_lists(&self, folder: &Path) -> Vec<Finding> {
+        let [lists, fallback] = &self.packages.marks;
+        let stated = self.packages.lists.iter().map(|list| (list, lists));
+        let stated = stated.chain(self.packages.fallback.iter().map(|list| (list, fallback)));
+        let mut warnings = Vec::new();
+        for (list, mark) in stated.filter(|(list, _)| !list.contains("://")) {
+            let path = folder.join(list);
+            if let (Some(mark), Err(error)) = (mark, std::fs::File::open(&path)) {
+                let message = format!("the package list {} cannot be read: {error}", path.display());
+                let help = "put it there, one package a line, before the pipeline is run".to_owned();
+                warnings.push(mark.error(message, help).into_warning());
+            }
+        }
+        warnings
+    }
 }
 
 impl fmt::Display for Report {
@@ -254,6 +294,8 @@ pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Pipeline,
     let follow = trigger::follow(&mut sections.trigger, follow_in_file.as_deref(), &mut reader);
     let sink = sink::sink(&sections.sink, &mut reader);
     checks::check(&sections, &mut reader);
+    let cases = case::read(&mut reader, &source);
+    let marks = [reader.mark(&sections.select.packages), reader.mark(&sections.select.packages_fallback)];
     reader.reject_unknown();
     let Reader { mut findings, entries, .. } = reader;
     findings.sort_by_key(Finding::rank);
@@ -265,15 +307,22 @@ pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Pipeline,
         let message = "the pipeline does not say what to follow or where builds go".to_owned();
         return Err(Report::whole(name, message, "state [trigger] and [sink]"));
     };
-    Ok(Pipeline::assemble(name, sections, (follow, sink), entries, findings))
+    let mut pipeline = Pipeline::assemble(name, sections, (follow, sink), entries, findings);
+    pipeline.packages.marks = marks;
+    Ok(Pipeline { cases, ..pipeline })
 }
 
-/// Every key of a pipeline file, in the order of the flow.
+/// Every key of the sections of a pipeline file, in the order of the flow.
 pub fn keys() -> Vec<KeyInfo> {
-    let source = Source { name: String::new(), text: String::new(), medium: Medium::File };
+    let source = nothing();
     let mut reader = Reader::new(&source, toml::de::DeTable::new(), Vec::new(), &[]);
     Sections::read(&mut reader);
     reader.keys
+}
+
+/// A text without any key.
+fn nothing() -> Source {
+    Source { name: String::new(), text: String::new(), medium: Medium::File }
 }
 
 fn stated_follow(document: &syntax::Document<'_>) -> Option<String> {

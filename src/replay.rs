@@ -2,6 +2,8 @@
 //!
 //! The same engine runs live; here it reads as fast as it can, and what is admitted counts as submitted.
 
+pub mod backtest;
+pub mod comparison;
 pub mod output;
 mod source;
 pub mod summary;
@@ -181,7 +183,6 @@ impl Run {
             None => [0].into(),
         };
         let route = settings.route.clone();
-        let (needs_list, name) = (settings.select.needs_list, settings.name.clone());
         let later_decided = settings.burst.hold_rule.is_some_and(|rule| rule.then != HoldAction::Wait);
         let (mut engine, state, sources, continued) = match &options.state {
             None => (Engine::new(settings, partitions)?, None, Vec::new(), false),
@@ -192,9 +193,7 @@ impl Run {
             }
         };
         offer_lists(&mut engine, options)?;
-        if needs_list && engine.package_list().is_none() {
-            return Err(ReplayError::NoPackages { pipeline: name });
-        }
+        require_list(&engine)?;
         if !continued {
             teach(&mut engine, &route, options)?;
         }
@@ -294,24 +293,33 @@ impl Run {
     }
 }
 
-/// Gives a line to the engine: one record, or the messages of a page, numbered on from its position. Gives how many.
+/// Gives a line to the engine. Gives how many messages it holds.
 fn give(
     engine: &mut Engine,
     route: &Route,
     record: &Record<'_>,
     mut letters: Option<&mut Vec<DeadLetter>>,
 ) -> u64 {
+    each_message(route, record, |message, decoded| give_one(engine, message, decoded, letters.as_deref_mut()))
+}
+
+/// Decodes a line: one record, or the messages of a page, numbered on from its position. Gives how many there are.
+fn each_message(
+    route: &Route,
+    record: &Record<'_>,
+    mut take: impl FnMut(&Record<'_>, Result<Decoded<'_>, Unreadable>),
+) -> u64 {
     let decoded = decode(route, record);
     let is_page = decoded.as_ref().is_err_and(|unreadable| unreadable.code == CODE_PAGE);
     let page = if is_page { split_page(record.value).filter(|messages| !messages.is_empty()) } else { None };
     let Some(messages) = page else {
-        give_one(engine, record, decoded, letters);
+        take(record, decoded);
         return 1;
     };
     for (offset, value) in (record.position.offset..).zip(&messages) {
         let position = Position { offset, ..record.position };
         let message = Record { position, value, ..*record };
-        give_one(engine, &message, decode(route, &message), letters.as_deref_mut());
+        take(&message, decode(route, &message));
     }
     messages.len() as u64
 }
@@ -342,6 +350,15 @@ fn offer_lists(engine: &mut Engine, options: &Options) -> Result<(), ReplayError
             Err(ReplayError::ListChanged { path: path.clone(), added, removed, of })
         }
     }
+}
+
+/// Refuses to judge without the package list that the pipeline takes.
+fn require_list(engine: &Engine) -> Result<(), ReplayError> {
+    let settings = engine.settings();
+    if settings.select.needs_list && engine.package_list().is_none() {
+        return Err(ReplayError::NoPackages { pipeline: settings.name.clone() });
+    }
+    Ok(())
 }
 
 /// Feeds what only teaches: known builds first, then the warm-up.

@@ -74,23 +74,60 @@ struct Build {
 /// # Errors
 /// Where one of the files cannot be read.
 pub fn score(truth_dir: &Path, decisions: &Path) -> Result<Score, ScoreError> {
-    let facts: Facts = read_whole(&truth_dir.join("truth.json"))?;
-    let truth = read_truth(&truth_dir.join("truth.jsonl"))?;
-    let mut score = Score::of(&facts, truth.len() as u64);
-    let rows = read_decisions(decisions, &truth, &mut score.conservation)?;
-    let mut judge = Judge { score, builds: BTreeMap::new(), latencies: Vec::new(), marked: BTreeMap::new() };
-    for (fact, row) in truth.iter().zip(&rows) {
-        judge.line(fact, row.as_ref());
+    let truth = Truth::read(truth_dir)?;
+    let mut score = Score::of(&truth.facts, truth.len());
+    let rows = read_decisions(decisions, &truth.lines, &mut score.conservation)?;
+    Ok(truth.judge(score, rows.iter().map(Option::as_ref)))
+}
+
+/// The truth of a stream.
+pub(crate) struct Truth {
+    facts: Facts,
+    lines: Vec<Fact>,
+}
+
+impl Truth {
+    /// Reads `truth.json` and `truth.jsonl` of a directory.
+    pub(crate) fn read(dir: &Path) -> Result<Self, ScoreError> {
+        let facts = read_whole(&dir.join("truth.json"))?;
+        Ok(Self { facts, lines: read_truth(&dir.join("truth.jsonl"))? })
     }
-    Ok(judge.finish())
+
+    /// How many lines the stream has.
+    pub(crate) fn len(&self) -> u64 {
+        self.lines.len() as u64
+    }
+
+    /// What a line is, counted from 1.
+    pub(crate) fn label(&self, line: u64) -> Option<Label> {
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        self.lines.get(index).map(|fact| fact.label)
+    }
+
+    /// Judges decisions, one for each line and in their order.
+    pub(crate) fn score(&self, rows: impl Iterator<Item = Option<Decided>>) -> Score {
+        let rows: Vec<Option<Decided>> = rows.take(self.lines.len()).collect();
+        let mut score = Score::of(&self.facts, self.len());
+        score.conservation.missing = self.len() - rows.iter().flatten().count() as u64;
+        self.judge(score, rows.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
+    }
+
+    fn judge<'a>(&self, score: Score, rows: impl Iterator<Item = Option<&'a Decided>>) -> Score {
+        let mut judge =
+            Judge { score, builds: BTreeMap::new(), latencies: Vec::new(), marked: BTreeMap::new() };
+        for (fact, row) in self.lines.iter().zip(rows) {
+            judge.line(fact, row);
+        }
+        judge.finish()
+    }
 }
 
 /// A decision that is the one of its line.
-struct Decided {
-    outcome: Option<Outcome>,
-    reason: String,
-    in_burst: bool,
-    decided_at: Option<Second>,
+pub(crate) struct Decided {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) reason: String,
+    pub(crate) in_burst: bool,
+    pub(crate) decided_at: Option<Second>,
 }
 
 fn read_decisions(

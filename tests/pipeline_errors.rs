@@ -245,8 +245,8 @@ fn values_that_contradict_each_other() {
              a build could be forgotten while its trail still counts, and be built again",
         ),
         (
-            "cutover_max = \"1h\"",
-            3,
+            "family = \"f41\"\ncutover_max = \"1h\"",
+            4,
             15,
             "`trigger.cutover_max` (1h) is shorter than `trigger.cutover_quiet` (2h): \
              an alert would come before a cutover can end",
@@ -318,7 +318,13 @@ fn the_edges_of_contradictions_are_taken() {
         "[burst]\nsuspect_max = \"2m1s\"\nquiet_large = \"1m\"",
         "[burst]\nlarge = 30",
         "[evidence]\nmax_trail_age = \"400d\"",
-        "cutover_max = \"2h\"",
+        "family = \"f41\"\ncutover_max = \"2h\"",
+        "[select]\npackages = \"https://example.org/b.txt\"\nwait_for_list = true",
+        "[select]\npackages = \"https://example.org/b.txt\"\npackages_fallback = \"a.txt\"",
+        "[select]\npackages = \"a.txt\"",
+        "[burst]\nwaiting_max = 101",
+        "[burst]\nhold_size = 31",
+        "[governor]\ncapacity = 40",
         "[batch]\ngap = \"61s\"",
         "tag = \"f42\"",
         "family = \"f42\"",
@@ -432,11 +438,34 @@ fn doubts_are_warnings() {
              up to 29 builds of a burst could be submitted before it is seen",
         ),
         (
-            "[select]\npackages = [\"a.txt\", \"https://example.org/b.txt\"]",
+            "[select]\npackages = \"a.txt\"\nwait_for_list = true",
+            5,
+            17,
+            "`select.wait_for_list` is on, and there is no list to wait for",
+        ),
+        (
+            "[burst.hold_rule]\nafter = \"24h\"",
+            4,
+            9,
+            "after 1d the rule of a hold says to wait, as a hold does anyway",
+        ),
+        (
+            "[evidence]\nhub = \"https://example.org\"",
+            4,
+            7,
+            "`evidence.hub` says where Koji is, and Koji is not asked",
+        ),
+        (
+            "[burst]\nhold_size = 30",
+            4,
+            13,
+            "`burst.hold_size` (30) is not above the smallest rule's 30 builds: every honest group is held",
+        ),
+        (
+            "[governor]\ncapacity = 41",
             4,
             12,
-            "the package list comes over the network and has no fallback: \
-             until it was fetched once, no package is eligible",
+            "`governor.capacity` (41) is more than `governor.in_flight` (40) lets start",
         ),
         (
             "[evidence]\ncandidate_tags = []\nrebuild_tags = []\nside_tag_prefixes = []",

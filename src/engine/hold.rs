@@ -27,6 +27,9 @@ pub enum HoldKind {
 }
 
 impl HoldKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::MassRebuild, Self::Retag, Self::Flood, Self::Unproven];
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {

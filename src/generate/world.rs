@@ -160,7 +160,7 @@ fn fact(number: u64, line: &Line) -> Fact {
     }
 }
 
-fn event(out: &mut Vec<u8>, packages: &Packages, line: &Line) -> io::Result<()> {
+pub(super) fn event(out: &mut Vec<u8>, packages: &Packages, line: &Line) -> io::Result<()> {
     match &line.payload {
         Payload::Raw(bytes) => out.extend_from_slice(bytes),
         Payload::Event(event, origin) => {

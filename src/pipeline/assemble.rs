@@ -52,6 +52,7 @@ impl Pipeline {
             packages: PackageLists {
                 lists: all.select.packages.value,
                 fallback: all.select.packages_fallback.value,
+                marks: [None, None],
             },
             evidence_hub: all.evidence.hub.value.filter(|_| all.evidence.ask_koji.value),
             batch_gap: all.batch_gap.value,
@@ -60,6 +61,7 @@ impl Pipeline {
             sink,
             entries,
             warnings,
+            cases: Vec::new(),
             name,
         }
     }

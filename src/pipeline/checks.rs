@@ -2,9 +2,9 @@
 //!
 //! A key that is wrong by itself takes no part: its fault was told.
 
-use super::reader::{Reader, Setting, Stated};
+use super::reader::{Reader, Setting, Spot, Stated};
 use super::rules::shown;
-use super::sections::{BurstSection, EvidenceSection, Sections};
+use super::sections::{BurstSection, EvidenceSection, Sections, TriggerSection};
 use crate::settings::{HoldAction, Rule};
 use crate::time::Seconds;
 
@@ -20,6 +20,8 @@ pub(super) fn check(all: &Sections, reader: &mut Reader<'_>) {
     logins(all, reader);
     packages(all, reader);
     batch(all, reader);
+    bounds(all, reader);
+    cutover(&all.trigger, reader);
     let (quiet, max) = (&all.trigger.cutover_quiet, &all.trigger.cutover_max);
     not_below(reader, max, quiet, "an alert would come before a cutover can end");
 }
@@ -57,7 +59,7 @@ fn leaks(burst: &BurstSection, reader: &mut Reader<'_>) {
             hold_back.value
         );
         let mut settings: [&dyn Stated; 2] = [rules, hold_back];
-        if *rules.spot() == super::reader::Spot::Default {
+        if *rules.spot() == Spot::Default {
             settings.reverse();
         }
         if burst.allow_leak.value {
@@ -140,6 +142,11 @@ fn hold_rule(burst: &BurstSection, reader: &mut Reader<'_>) {
         let message = "`burst.hold_rule.then` does not say after which time".to_owned();
         reader.error(&[then], message, "state `after` as well, such as after = \"24h\"".to_owned());
     }
+    if let (true, true, Some(time), HoldAction::Wait) = (after.sound, then.sound, after.value, then.value) {
+        let message = format!("after {time} the rule of a hold says to wait, as a hold does anyway");
+        let help = "state then = \"drain\" or \"drop\", or remove the rule".to_owned();
+        reader.warning(&[then, after], message, help);
+    }
 }
 
 fn ages(all: &Sections, reader: &mut Reader<'_>) {
@@ -186,6 +193,14 @@ fn evidence_at_all(evidence: &EvidenceSection, reader: &mut Reader<'_>) {
         let help = "state `hub`, such as \"https://koji.fedoraproject.org/kojihub\"";
         reader.error(&[&evidence.ask_koji], message, help.to_owned());
     }
+    if evidence.ask_koji.sound
+        && evidence.hub.sound
+        && !evidence.ask_koji.value
+        && evidence.hub.value.is_some()
+    {
+        let message = "`evidence.hub` says where Koji is, and Koji is not asked".to_owned();
+        reader.warning(&[&evidence.hub], message, "state ask_koji = true, or remove `hub`".to_owned());
+    }
     let lists = [&evidence.candidate_tags, &evidence.rebuild_tags, &evidence.side_tag_prefixes];
     let sound = lists.iter().all(|list| list.sound) && evidence.ask_koji.sound;
     if sound && !evidence.ask_koji.value && lists.iter().all(|list| list.value.is_empty()) {
@@ -199,6 +214,13 @@ fn evidence_at_all(evidence: &EvidenceSection, reader: &mut Reader<'_>) {
 /// Pairs of keys of which one is of no use without the other.
 fn logins(all: &Sections, reader: &mut Reader<'_>) {
     let (source, sink) = (&all.source, &all.sink);
+    let (brokers, topics) = (&source.brokers, &source.topics);
+    for (one, other) in [(brokers, topics), (topics, brokers)] {
+        if one.sound && other.sound && !one.value.is_empty() && other.value.is_empty() {
+            let message = format!("`{}` is of no use without `{}`", one.path, other.path);
+            reader.error(&[one], message, "state both or none".to_owned());
+        }
+    }
     for (one, other) in [
         (&source.username, &source.password_file),
         (&source.certificate_file, &source.key_file),
@@ -224,12 +246,19 @@ fn packages(all: &Sections, reader: &mut Reader<'_>) {
         reader.error(&[fallback], message, "state `packages`, or remove the fallback".to_owned());
     }
     let remote = packages.value.iter().any(|list| list.contains("://"));
-    if remote && fallback.value.is_none() {
+    let wait = &all.select.wait_for_list;
+    let without = remote && fallback.value.is_none();
+    if without && wait.sound && !wait.value {
         let message = "the package list comes over the network and has no fallback: until it was fetched \
                        once, no package is eligible"
             .to_owned();
-        let help = "state `packages_fallback`, a file with one package a line, or start with network";
-        reader.warning(&[packages], message, help.to_owned());
+        let help = "state `packages_fallback`, a file with one package a line, or say `wait_for_list = true`: \
+                    what came meanwhile is judged when the list is there";
+        reader.error(&[packages], message, help.to_owned());
+    }
+    if !without && wait.value {
+        let message = "`select.wait_for_list` is on, and there is no list to wait for".to_owned();
+        reader.warning(&[wait], message, "remove it, so that a later change is refused".to_owned());
     }
 }
 
@@ -242,6 +271,61 @@ fn batch(all: &Sections, reader: &mut Reader<'_>) {
             hold_back.value
         );
         reader.warning(&[gap], message, format!("a gap up to \"{}\" costs nothing", hold_back.value));
+    }
+}
+
+/// A bound that is reached before a rule can hold would stop reading for ever.
+fn bounds(all: &Sections, reader: &mut Reader<'_>) {
+    let burst = &all.burst;
+    if !(burst.rules.sound && burst.waiting_max.sound && burst.hold_size.sound) {
+        return;
+    }
+    let counts = burst.rules.value.iter().map(|rule| rule.count);
+    let (Some(smallest), Some(greatest)) = (counts.clone().min(), counts.max()) else { return };
+    if burst.waiting_max.value <= greatest {
+        let message = format!(
+            "`burst.waiting_max` ({}) is reached before the rule of {greatest} builds can hold: reading would pause, \
+             and the burst would never be seen",
+            burst.waiting_max.value
+        );
+        let help = format!("raise `waiting_max` well above {greatest}, or lower the rule");
+        reader.error(&[&burst.waiting_max, &burst.rules], message, help);
+    }
+    if burst.hold_size.value <= smallest {
+        let message = format!(
+            "`burst.hold_size` ({}) is not above the smallest rule's {smallest} builds: every honest group is held",
+            burst.hold_size.value
+        );
+        let help = "raise `hold_size` above the largest merge that should go through by itself".to_owned();
+        reader.warning(&[&burst.hold_size, &burst.rules], message, help);
+    }
+    let (capacity, in_flight) = (&all.governor.capacity, &all.governor.in_flight);
+    if capacity.sound && in_flight.sound && capacity.value > in_flight.value {
+        let message = format!(
+            "`governor.capacity` ({}) is more than `governor.in_flight` ({}) lets start",
+            capacity.value, in_flight.value
+        );
+        let help = format!("lower `capacity` to {}, or raise `in_flight`", in_flight.value);
+        reader.warning(&[capacity, in_flight], message, help);
+    }
+}
+
+/// How a new trigger tag is taken over can only be said where it is known what was followed before.
+fn cutover(trigger: &TriggerSection, reader: &mut Reader<'_>) {
+    let alias = trigger.follow.value.as_deref().is_none_or(super::trigger::is_alias);
+    if alias || !trigger.family.sound || !trigger.family.value.is_empty() {
+        return;
+    }
+    for stated in [&trigger.cutover_quiet, &trigger.cutover_max] {
+        if stated.sound && stated.spot != Spot::Default {
+            let message = format!(
+                "`{}` says how a new tag is taken over, and no tag was followed before: its builds would all be unknown",
+                stated.path
+            );
+            let help =
+                "state `family`, such as family = [\"f43@2025-08-12T10:00:00Z\"], or remove it".to_owned();
+            reader.error(&[stated], message, help);
+        }
     }
 }
 

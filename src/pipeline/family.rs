@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use super::kinds::{Fault, Input, Kind, quoted};
-use super::names::{Text, written};
+use super::names::{Text, one_or_list, written};
 use super::units::{self, Misread};
 use crate::settings::FamilyTag;
 use crate::time::Second;
@@ -37,6 +38,10 @@ impl Kind for BeginKind {
 
     fn range(&self) -> String {
         "\"now\", \"earliest\" or a time from 2010 on".to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string", "pattern": "^\\s*(now|earliest|[0-9].*)$"})
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Begin, Vec<Fault>> {
@@ -81,6 +86,10 @@ impl Kind for Family {
 
     fn range(&self) -> String {
         format!("up to {FAMILY_MAX}, oldest first")
+    }
+
+    fn schema(&self) -> Value {
+        one_or_list(&json!({"type": "string", "minLength": 1}), 0, FAMILY_MAX)
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<FamilyTag>, Vec<Fault>> {

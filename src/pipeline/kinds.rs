@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use super::units::{self, Misread};
@@ -18,6 +19,8 @@ pub(super) trait Kind {
     fn shape(&self) -> String;
     /// The range of values in the documentation; empty where any is taken.
     fn range(&self) -> String;
+    /// JSON Schema of the values: all that is taken passes it.
+    fn schema(&self) -> Value;
     /// Reads a value, or tells all that is wrong with it.
     fn read(&self, input: &Input<'_>) -> Result<Self::Value, Vec<Fault>>;
     /// Writes a value so that it is read as the same again: TOML, one line.
@@ -147,6 +150,10 @@ impl Kind for Length {
         format!("{} to {}", Seconds(self.min), Seconds(self.max))
     }
 
+    fn schema(&self) -> Value {
+        json!({"type": "string", "pattern": "^\\s*([0-9]+ *[a-z]+\\s*)+$"})
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<Seconds, Vec<Fault>> {
         let Some(text) = input.text() else {
             let raw = input.source.get(input.span.clone()).unwrap_or_default();
@@ -186,6 +193,10 @@ impl Kind for Rate {
 
     fn range(&self) -> String {
         format!("above 0, up to {}/h", grouped(u64::from(self.max)))
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "string", "pattern": "^.+/\\s*[a-z]+\\s*$"})
     }
 
     fn read(&self, input: &Input<'_>) -> Result<f64, Vec<Fault>> {
@@ -231,6 +242,10 @@ impl Kind for Count {
         format!("{} to {}", grouped(self.min.into()), grouped(self.max.into()))
     }
 
+    fn schema(&self) -> Value {
+        json!({"type": "integer", "minimum": self.min, "maximum": self.max})
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<u32, Vec<Fault>> {
         let help = format!("state a whole number from {}", self.range());
         let Some(number) = input.value.as_integer() else {
@@ -262,6 +277,10 @@ impl Kind for Share {
         "0 to 1".to_owned()
     }
 
+    fn schema(&self) -> Value {
+        json!({"type": "number", "minimum": 0, "maximum": 1})
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<f64, Vec<Fault>> {
         let help = "state a share from 0 to 1: 10 % is 0.1";
         let number = match input.value {
@@ -286,6 +305,36 @@ impl Kind for Share {
     }
 }
 
+/// A share above 0, at most 1.
+pub(super) struct Fraction;
+
+impl Kind for Fraction {
+    type Value = f64;
+
+    fn shape(&self) -> String {
+        "number".to_owned()
+    }
+
+    fn range(&self) -> String {
+        "above 0, up to 1".to_owned()
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+    }
+
+    fn read(&self, input: &Input<'_>) -> Result<f64, Vec<Fault>> {
+        match Share.read(input)? {
+            share if share > 0.0 => Ok(share),
+            _ => Err(vec![input.fault("0 makes nothing", "state a share above 0: a tenth is 0.1")]),
+        }
+    }
+
+    fn write(&self, value: &f64) -> String {
+        Share.write(value)
+    }
+}
+
 /// `true` or `false`.
 pub(super) struct Flag;
 
@@ -300,6 +349,10 @@ impl Kind for Flag {
         String::new()
     }
 
+    fn schema(&self) -> Value {
+        json!({"type": "boolean"})
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<bool, Vec<Fault>> {
         let help = "write true or false, without quotes";
         input.value.as_bool().ok_or_else(|| input.unlike("truth value", help))
@@ -311,15 +364,15 @@ impl Kind for Flag {
 }
 
 /// One of a few words.
-pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+pub(super) struct Choice<'a, T>(pub(super) &'a [(&'static str, T)]);
 
-impl<T> Choice<T> {
+impl<T> Choice<'_, T> {
     fn words(&self) -> String {
         self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
     }
 }
 
-impl<T: Copy + PartialEq> Kind for Choice<T> {
+impl<T: Copy + PartialEq> Kind for Choice<'_, T> {
     type Value = T;
 
     fn shape(&self) -> String {
@@ -328,6 +381,11 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
 
     fn range(&self) -> String {
         self.words()
+    }
+
+    fn schema(&self) -> Value {
+        let words: Vec<&str> = self.0.iter().map(|&(word, _)| word).collect();
+        json!({"enum": words})
     }
 
     fn read(&self, input: &Input<'_>) -> Result<T, Vec<Fault>> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::kinds::{Fault, Input, Kind, quoted};
 
 /// Longest text of a key in bytes.
@@ -149,6 +151,18 @@ impl Kind for Text {
         }
     }
 
+    fn schema(&self) -> Value {
+        let pattern = match self {
+            Self::Name | Self::File | Self::FileOrUrl => "\\S",
+            Self::Tag => "^[^\\s,@{}]+$",
+            Self::TagPattern => "^([^\\s,@{}]|\\{release\\})+$",
+            Self::TopicPrefix => "\\.$",
+            Self::Broker => "^[^\\s/,]+:\\+?[0-9]+$",
+            Self::Url => "^https?://",
+        };
+        json!({"type": "string", "pattern": pattern, "maxLength": TEXT_MAX})
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<String, Vec<Fault>> {
         self.read_one(input)
     }
@@ -179,6 +193,10 @@ impl Kind for List {
         }
     }
 
+    fn schema(&self) -> Value {
+        one_or_list(&self.of.schema(), self.min, self.max)
+    }
+
     fn read(&self, input: &Input<'_>) -> Result<Vec<String>, Vec<Fault>> {
         let items = input.items();
         if !(self.min..=self.max).contains(&items.len()) {
@@ -206,6 +224,11 @@ impl Kind for List {
     fn write(&self, value: &Vec<String>) -> String {
         written(value.iter().map(|text| quoted(text)))
     }
+}
+
+/// JSON Schema of a list whose only member may stand without its brackets.
+pub(super) fn one_or_list(of: &Value, min: usize, max: usize) -> Value {
+    json!({"anyOf": [of, {"type": "array", "items": of, "minItems": min, "maxItems": max}]})
 }
 
 /// A TOML array of values already written.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::RegexBuilder;
 use regex_syntax::ast::{self, ErrorKind};
+use serde_json::{Value, json};
 
 use super::kinds::{Fault, Input, Kind, quoted};
-use super::names::{Text, written};
+use super::names::{Text, one_or_list, written};
 use super::units::Misread;
 
 const PATTERNS_MAX: usize = 256;
@@ -27,6 +28,11 @@ impl Kind for Patterns {
 
     fn range(&self) -> String {
         format!("up to {PATTERNS_MAX}, each up to 4 KiB")
+    }
+
+    fn schema(&self) -> Value {
+        let one = json!({"type": "string", "minLength": 1, "maxLength": PATTERN_BYTES_MAX});
+        one_or_list(&one, 0, PATTERNS_MAX)
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<String>, Vec<Fault>> {
@@ -109,6 +115,10 @@ impl Kind for Renames {
 
     fn range(&self) -> String {
         format!("up to {}", super::kinds::grouped(RENAMES_MAX as u64))
+    }
+
+    fn schema(&self) -> Value {
+        json!({"type": "object", "maxProperties": RENAMES_MAX, "additionalProperties": Text::Tag.schema()})
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<(String, String)>, Vec<Fault>> {

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::kinds::{Input, Kind};
 use super::nearest::nearest;
 use super::overrides::Override;
-use super::source::{Finding, Source, is_secret};
+use super::source::{Finding, Mark, Place, Source, is_secret};
 use super::{Entry, FINDINGS_MAX, KeyInfo, Origin};
 
 /// Text of an optional key that is not stated.
@@ -107,6 +107,7 @@ impl<'i> Reader<'i> {
             shape: kind.shape(),
             range: kind.range(),
             default: kind.write(&default),
+            schema: kind.schema(),
         });
         let (value, spot, sound) = self.stated(path, kind);
         let value = value.unwrap_or(default);
@@ -116,12 +117,32 @@ impl<'i> Reader<'i> {
 
     /// Reads a key that may be left out.
     pub(super) fn optional<K: Kind>(&mut self, path: &'static str, kind: &K) -> Setting<Option<K::Value>> {
-        let info = KeyInfo { path, shape: kind.shape(), range: kind.range(), default: UNSET.to_owned() };
-        self.keys.push(info);
+        self.keys.push(KeyInfo {
+            path,
+            shape: kind.shape(),
+            range: kind.range(),
+            default: UNSET.to_owned(),
+            schema: kind.schema(),
+        });
         let (value, spot, sound) = self.stated(path, kind);
         let text = value.as_ref().map_or_else(|| UNSET.to_owned(), |value| kind.write(value));
         self.enter(path, text, &spot);
         Setting { path, value, spot, sound }
+    }
+
+    /// Takes a value of the file that is no key of a section.
+    pub(super) fn take(&mut self, path: &str) -> Option<Spanned<DeValue<'i>>> {
+        take(&mut self.table, path)
+    }
+
+    /// Adds what was found, except in lines whose TOML is wrong.
+    pub(super) fn report(&mut self, findings: Vec<Finding>) {
+        let sound = findings.into_iter().filter(|finding| match finding.place {
+            Place::File { line, .. } => !self.broken.contains(&line),
+            Place::Set { .. } | Place::Whole { .. } => true,
+        });
+        let room = FINDINGS_MAX.saturating_sub(self.findings.len());
+        self.findings.extend(sound.take(room));
     }
 
     /// Takes back what the file, not a `--set`, says of an optional key. Returns whether it said anything.
@@ -159,14 +180,18 @@ impl<'i> Reader<'i> {
         });
     }
 
-    fn finding(&self, settings: &[&dyn Stated], message: String, help: String) -> Finding {
-        let stated = settings.iter().find_map(|setting| match setting.spot() {
+    /// Where a setting is stated; `None` where it has its default.
+    pub(super) fn mark(&self, setting: &dyn Stated) -> Option<Mark> {
+        match setting.spot() {
             Spot::Default => None,
-            Spot::File(span) => Some((self.source, span)),
-            Spot::Set(at, span) => self.sets.get(*at).map(|set| (&set.source, span)),
-        });
-        match stated {
-            Some((source, span)) => source.error(span, message, help),
+            Spot::File(span) => Some(self.source.mark(span)),
+            Spot::Set(at, span) => self.sets.get(*at).map(|set| set.source.mark(span)),
+        }
+    }
+
+    fn finding(&self, settings: &[&dyn Stated], message: String, help: String) -> Finding {
+        match settings.iter().find_map(|setting| self.mark(*setting)) {
+            Some(mark) => mark.error(message, help),
             None => Finding::whole(&self.source.name, message, help),
         }
     }
@@ -285,7 +310,10 @@ impl<'i> Reader<'i> {
             );
         }
         let elsewhere = self.keys.iter().find(|key| key.path.rsplit('.').next() == Some(name));
-        let siblings: Vec<&str> = self.keys.iter().filter_map(|key| child(section, key.path)).collect();
+        // Tests stand beside the sections, and are no key of one.
+        let tests = section.is_empty().then_some("test");
+        let keys = self.keys.iter().filter_map(|key| child(section, key.path));
+        let siblings: Vec<&str> = keys.chain(tests).collect();
         let help = match (nearest(name, siblings.iter().copied()), elsewhere) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(key)) => {

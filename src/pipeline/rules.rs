@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::kinds::{Fault, Input, Kind, quoted};
-use super::names::written;
+use super::names::{one_or_list, written};
 use super::units::{self, Misread};
 use crate::settings::Rule;
 use crate::time::Seconds;
@@ -34,6 +36,10 @@ impl Kind for Rules {
             "1 to {RULES_MAX}; {COUNT_MIN} to {} builds within 1s to {WITHIN_MAX}",
             super::kinds::grouped(COUNT_MAX.into())
         )
+    }
+
+    fn schema(&self) -> Value {
+        one_or_list(&json!({"type": "string", "pattern": "^.*[0-9]+.* in .+$"}), 1, RULES_MAX)
     }
 
     fn read(&self, input: &Input<'_>) -> Result<Vec<Rule>, Vec<Fault>> {

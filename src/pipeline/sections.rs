@@ -70,6 +70,7 @@ pub(super) struct TriggerSection {
 pub(super) struct SelectSection {
     pub(super) packages: Setting<Vec<String>>,
     pub(super) packages_fallback: Optional<String>,
+    pub(super) wait_for_list: Setting<bool>,
     pub(super) list_change_max: Setting<f64>,
     pub(super) include: Setting<Vec<String>>,
     pub(super) exclude: Setting<Vec<String>>,
@@ -234,6 +235,7 @@ impl SelectSection {
         Self {
             packages: reader.key("select.packages", &up_to(64, Text::FileOrUrl), Vec::new()),
             packages_fallback: reader.optional("select.packages_fallback", &Text::File),
+            wait_for_list: reader.key("select.wait_for_list", &Flag, false),
             list_change_max: reader.key("select.list_change_max", &Share, defaults.select.list_change_max),
             include: reader.key("select.include", &Patterns, Vec::new()),
             exclude: reader.key("select.exclude", &Patterns, Vec::new()),

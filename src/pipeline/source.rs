@@ -71,6 +71,13 @@ pub struct Finding {
     quote: Option<Quote>,
 }
 
+/// A place of which something may be said later, as of an expectation when its test was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    place: Place,
+    quote: Quote,
+}
+
 /// The line of a finding, cut to what can be shown, with the marked part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Quote {
@@ -82,12 +89,17 @@ struct Quote {
 impl Source {
     /// An error at `span`, given in bytes of the text.
     pub(super) fn error(&self, span: &Range<usize>, message: String, help: String) -> Finding {
+        self.mark(span).error(message, help)
+    }
+
+    /// The place at `span`, given in bytes of the text.
+    pub(super) fn mark(&self, span: &Range<usize>) -> Mark {
         let (line, column, quote) = self.locate(span);
         let place = match self.medium {
             Medium::File => Place::File { name: self.name.clone(), line, column },
             Medium::Set => Place::Set { text: printable(&Self::unsecret(&self.text)), column },
         };
-        Finding { severity: Severity::Error, place, message, help, quote: Some(quote) }
+        Mark { place, quote }
     }
 
     /// The line, from 1, that a byte belongs to.
@@ -136,7 +148,20 @@ pub(super) fn is_secret(key: &str) -> bool {
     !key.ends_with("_file") && words.iter().any(|word| key.contains(word))
 }
 
+impl Mark {
+    /// An error at this place.
+    pub fn error(&self, message: String, help: String) -> Finding {
+        let (place, quote) = (self.place.clone(), Some(self.quote.clone()));
+        Finding { severity: Severity::Error, place, message, help, quote }
+    }
+}
+
 impl Finding {
+    /// The line of the text that it is about, as far as it is shown.
+    pub fn quoted(&self) -> Option<&str> {
+        self.quote.as_ref().map(|quote| quote.text.as_str())
+    }
+
     /// An error of the file as a whole.
     pub(super) fn whole(name: &str, message: String, help: String) -> Self {
         let place = Place::Whole { name: name.to_owned() };

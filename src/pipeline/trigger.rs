@@ -20,6 +20,11 @@ pub enum Follow {
     },
 }
 
+/// Whether a name stands for a tag that changes.
+pub(super) fn is_alias(name: &str) -> bool {
+    ALIASES.contains(&name)
+}
+
 impl Follow {
     /// The trigger tag as far as the pipeline file tells it.
     pub fn tag(&self) -> Option<&str> {

@@ -98,7 +98,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    pub(super) fn of(waits: &mut [i64]) -> Option<Self> {
+    pub(crate) fn of(waits: &mut [i64]) -> Option<Self> {
         waits.sort_unstable();
         // The smallest value that so many hundredths of all do not exceed.
         let at_percent = |percent: usize| waits.get((waits.len() * percent).div_ceil(100).checked_sub(1)?);
