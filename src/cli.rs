@@ -1,14 +1,18 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod explain;
 mod generate;
+mod history;
 mod known;
+mod output;
 mod replay;
 mod score;
+mod tap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::pipeline::{self, Override, Pipeline, Report, Unresolved};
 use crate::replay::ReplayError;
@@ -19,6 +23,7 @@ use crate::state::StateError;
 enum Exit {
     Failed = 1,
     Usage = 2,
+    NotFound = 4,
     Refused = 5,
 }
 
@@ -39,6 +44,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Explain(explain::Explain),
+    History(history::History),
+    Tap(tap::Tap),
     Known(known::Known),
     Generate(generate::Generate),
     Score(score::Score),
@@ -60,15 +68,6 @@ impl PipelineArgs {
     }
 }
 
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -88,6 +87,10 @@ enum Failure {
     Generated { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Score(#[from] crate::score::ScoreError),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{path}: cannot be written: {source}", path = path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("cannot write the result: {0}")]
@@ -104,11 +107,13 @@ impl Failure {
                 return Exit::Refused;
             }
             Self::Generate(_) => return Exit::Usage,
+            Self::NotFound(_) => return Exit::NotFound,
             Self::Pipeline(_)
             | Self::Unresolved(_)
             | Self::Replay(_)
             | Self::Input(_)
             | Self::Generated { .. }
+            | Self::File { .. }
             | Self::Score(_)
             | Self::NotPassed
             | Self::Write(_) => return Exit::Failed,
@@ -117,7 +122,9 @@ impl Failure {
             StateError::Network { .. }
             | StateError::Foreign { .. }
             | StateError::Newer { .. }
+            | StateError::Older { .. }
             | StateError::InUse { .. } => Exit::Refused,
+            StateError::Missing { .. } => Exit::NotFound,
             StateError::Place { .. } | StateError::Damaged { .. } | StateError::Sqlite(_) => Exit::Failed,
         }
     }
@@ -129,6 +136,9 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Replay(replay) => replay.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::History(history) => history.run(),
+        Command::Tap(tap) => tap.run(),
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),

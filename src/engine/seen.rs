@@ -69,6 +69,11 @@ impl Entry {
     pub fn first(&self) -> Second {
         self.first.second()
     }
+
+    /// The fingerprint of the message that tagged it first; 0 where that had no identity.
+    pub fn message(&self) -> u64 {
+        self.id
+    }
 }
 
 /// Fingerprint of a message identity; it is compared only within one build and one tag, so that a chance hit would
