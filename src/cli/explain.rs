@@ -13,6 +13,10 @@ use crate::explain::{Page, Paragraph, page, page_of_line, page_of_missing};
 use crate::input::Lines;
 use crate::state::read::Reader;
 
+/// Columns of a time and the space behind it.
+const TIME_WIDTH: usize = "2025-02-04 06:00:00 UTC  ".len();
+/// Columns that details stand behind.
+const DETAIL_INDENT: usize = 4;
 /// Lines of a file of decisions that are told of one message.
 const LINES_MAX: usize = 100;
 
@@ -83,9 +87,8 @@ impl Explain {
         let mut to = BufWriter::new(std::io::stdout().lock());
         match out.format {
             Format::Table => {
-                for page in &pages {
-                    to.write_all(laid_out(page, out).as_bytes())?;
-                }
+                let texts: Vec<String> = pages.iter().map(|page| laid_out(page, out)).collect();
+                to.write_all(texts.join("\n").as_bytes())?;
             }
             Format::Plain => pages.iter().try_for_each(|page| write_plain(&mut to, page))?,
             Format::Json | Format::Jsonl | Format::Yaml => {
@@ -99,30 +102,43 @@ impl Explain {
         to.flush()?;
         match missing {
             None => Ok(()),
-            Some(missing) => Err(Failure::NotFound(laid_out(&page_of_missing(&missing), Out::bare()))),
+            Some(missing) => Err(Failure::NotFound(laid_out(&page_of_missing(&missing), Out::bare()).trim_end().to_owned())),
         }
     }
 }
 
-/// A page as text.
+/// A page as text: times stand in a column of their own, details below what they explain.
 fn laid_out(page: &Page, out: Out) -> String {
     let width = out.width();
-    let mut text = format!("{}\n", out.strong(wrapped(&page.title, 0, width).trim_end()));
+    let mut text = format!("{}\n\n", out.strong(wrapped(&page.title, 0, width).trim_end()));
+    let mut spaced = true;
     for Paragraph { time, head, details } in &page.events {
-        let head = if time.is_empty() { head.clone() } else { format!("{time}  {head}") };
-        text.push('\n');
-        text.push_str(&wrapped(&head, 0, width));
+        if !details.is_empty() && !spaced {
+            text.push('\n');
+        }
+        if time.is_empty() {
+            text.push_str(&wrapped(head, 0, width));
+        } else {
+            let head = wrapped(head, TIME_WIDTH, width);
+            text.push_str(&format!("{time:<TIME_WIDTH$}{}", head.trim_start()));
+        }
         for detail in details {
-            text.push_str(&wrapped(detail, 4, width));
+            text.push_str(&wrapped(detail, DETAIL_INDENT, width));
+        }
+        spaced = !details.is_empty();
+        if spaced {
+            text.push('\n');
         }
     }
     if !page.now.is_empty() {
-        text.push_str(&format!("\n{}\n", out.strong("Now")));
+        if !spaced {
+            text.push('\n');
+        }
+        text.push_str(&format!("{}\n", out.strong("Now")));
         for line in &page.now {
-            text.push_str(&wrapped(line, 4, width));
+            text.push_str(&wrapped(line, DETAIL_INDENT, width));
         }
     }
-    text.push('\n');
     text
 }
 

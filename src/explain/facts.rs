@@ -28,6 +28,8 @@ pub struct Story {
     pub sightings: Vec<Sighting>,
     /// It was admitted for submission.
     pub submitted: bool,
+    /// The newer build of the package that took its place.
+    pub superseded_by: Option<Near>,
 }
 
 /// One decision.

@@ -24,8 +24,9 @@ pub(super) fn head(step: &Step) -> String {
             format!("Submitted: the build is new, it was seen on its way{}.", seen.unwrap_or_default())
         }
         Reason::KnownBuild => {
-            let known = why.and_then(|why| why.known.as_ref()).map(in_tag);
-            format!("Dropped: the build is not new, it was already{}.", known.unwrap_or_else(|| " in a followed tag".into()))
+            let known = why.and_then(|why| why.known.as_ref());
+            let known = known.map(|seen| format!("{} already at {}", safe(&seen.tag), utc(seen.at)));
+            format!("Dropped: the build is not new. It was in {}.", known.unwrap_or_else(|| "a followed tag before".into()))
         }
         Reason::NoFreshEvidence => format!("Held{hold}: nothing shows that the build is new."),
         Reason::MassRebuild => format!("Held{hold}: it belongs to a mass rebuild."),
@@ -94,7 +95,10 @@ pub(super) fn details(step: &Step, sightings: &[Sighting]) -> Vec<String> {
         told.push(commanded(command));
     }
     if let Some(letter) = &step.letter {
-        told.push(format!("{}.", safe(letter.explanation.trim_end_matches('.'))));
+        // Written by the decoder, which escapes what it quotes.
+        let explanation = letter.explanation.trim_end_matches('.');
+        let is_safe = !explanation.contains(crate::text::is_unsafe);
+        told.push(format!("{}.", if is_safe { explanation.to_owned() } else { safe(explanation) }));
         told.push(format!("It begins: {}", letter.beginning));
     }
     if let Some(reason) = reason_of(&step.reason) {
@@ -169,13 +173,13 @@ fn meaning(reason: Reason, step: &Step, rules: Option<&Rules>) -> Option<String>
              rebuilt for it."
         ),
         Reason::Superseded => {
-            "Newer is what was tagged later, as Koji has it. Building the older one too would be in vain.".to_owned()
+            "Newer is what was tagged later, as Koji has it: to build the older one too would be in vain.".to_owned()
         }
         Reason::DroppedByRule | Reason::ReleasedByRule => stated_rule(rules),
         Reason::MassRebuild => mass_rebuild(step, rules),
         Reason::EndOfInput => {
-            let wait = age(|rules| rules.hold_back);
-            format!("Every build waits {wait} of event time; here the messages ended before that was over.")
+            "Every build waits before it is decided, by the time that messages tell; here they ended before that was over."
+                .to_owned()
         }
         Reason::Unreadable
         | Reason::DroppedByOperator
@@ -271,21 +275,22 @@ fn missing_evidence(
     told
 }
 
-/// The burst that it came in.
+/// The group that it came in.
 fn burst(run: &RunSummary, tag: Option<&str>) -> String {
     let tag = tag.map_or("the tag".to_owned(), safe);
-    let (count, within, from) = (run.rule.count, length(run.rule.within), utc(run.from));
+    let (rule, within, from) = (grouped(u64::from(run.rule.count)), length(run.rule.within), utc(run.from));
     let members = &run.members;
-    let verdict = if run.burst { "It was taken for a burst." } else { "It was not taken for a burst." };
+    let [came, all, known, fresh, unproven] =
+        [run.count, members.total(), members.known, members.fresh, members.unproven].map(|count| grouped(u64::from(count)));
+    let (start, end) = if run.burst {
+        ("It came in a burst", "")
+    } else {
+        ("It came amid others", " The group was no burst, and its builds were decided one by one.")
+    };
     format!(
-        "It came amid many: from {from} on {} builds came into {tag} within {within}, and {count} make a group that is looked at \
-         as a whole. Of the {} seen until this decision {} had been in a followed tag before, {} were shown to be new, and of {} \
-         nothing was known. {verdict}",
-        grouped(u64::from(run.count)),
-        grouped(u64::from(members.total())),
-        grouped(u64::from(members.known)),
-        grouped(u64::from(members.fresh)),
-        grouped(u64::from(members.unproven)),
+        "{start}: from {from} on, {came} different builds came into {tag} within {within}, and the pipeline looks at {rule} within \
+         {within} as one group. At this decision the group had {all}: {known} that had been in a followed tag before, {fresh} shown \
+         to be new, and {unproven} of which nothing was known.{end}"
     )
 }
 
@@ -297,12 +302,22 @@ fn clock(why: &Why, step: &Step, rules: Option<&Rules>) -> Vec<String> {
         TimeMark::Arrival => told.push("The message carried no time that can be true; its arrival stands in for it.".to_owned()),
         TimeMark::Future => told.push("The message carried a time too far in the future; its arrival stands in for it.".to_owned()),
     }
-    if why.late {
-        told.push(format!("The message came late; its waiting time ran from {} on.", utc(why.effective_at)));
+    let reason = reason_of(&step.reason);
+    if reason.is_some_and(|reason| reason.outcome() == Outcome::Duplicate) {
+        return told;
     }
+    if why.late {
+        told.push(format!(
+            "The message came late: newer ones had been read before. Its wait began at {}.",
+            utc(why.effective_at)
+        ));
+    }
+    let by_itself = step.command.is_none()
+        && !matches!(reason, Some(Reason::DroppedByRule | Reason::ReleasedByRule | Reason::Superseded));
     let waited = step.decided_at.map(|decided| decided - why.effective_at);
     if let (Some(waited), Some(rules)) = (waited, rules)
         && waited == rules.hold_back
+        && by_itself
     {
         told.push(format!(
             "Every build waits {} before it is decided, so that a burst is seen before its first build leaves.",

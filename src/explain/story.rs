@@ -69,49 +69,46 @@ fn line_title(line: &Line) -> String {
 
 /// What is told where nothing was found.
 pub fn page_of_missing(missing: &Missing) -> Page {
-    let asked = safe(&missing.asked);
-    let mut now = vec![format!(
+    let mut told = vec![
         "Looked for was a build of that name, version and release, a build of that number, and a message of that identity."
-    )];
-    match (missing.since, missing.until) {
-        (Some(since), Some(until)) => now.push(format!(
-            "The state holds {}, from {} to {}, about builds that came into {}.",
-            counted(missing.decisions, "decision", "decisions"),
-            utc(since),
-            utc(until),
-            missing.trigger.as_deref().map_or("the followed tag".to_owned(), safe),
-        )),
-        _ => now.push("The state holds no decision yet.".to_owned()),
-    }
-    now.push(
-        "That nothing is found may mean: the message never arrived, or has not been read yet; it came before this state began; it \
-         is of a kind that decides nothing (another topic, instance or tag, an untag, a change of state), of which the state keeps \
-         no row; or the name is mistyped."
             .to_owned(),
-    );
-    now.push(match &missing.file {
-        Some(file) => format!("The file of decisions {} has no line for it either.", safe(file)),
-        None => "What `tidegate replay --decisions FILE` wrote has a line for each message: give it with --decisions FILE.".to_owned(),
-    });
-    let events = if missing.nearest.is_empty() {
-        Vec::new()
-    } else {
-        let details = missing
-            .nearest
-            .iter()
-            .map(|near| format!("{} (build {}): {}", safe(&near.nvr), near.build_id, outcome(&near.outcome)));
-        vec![Paragraph {
-            time: String::new(),
-            head: "Builds of that or a like package, the newest first:".to_owned(),
-            details: details.collect(),
-        }]
-    };
-    Page { title: format!("Nothing is known of {asked}"), events, now }
+        match (missing.since, missing.until) {
+            (Some(since), Some(until)) => format!(
+                "The state holds {}, from {} to {}, about builds that came into {}.",
+                counted(missing.decisions, "decision", "decisions"),
+                utc(since),
+                utc(until),
+                missing.trigger.as_deref().map_or("the followed tag".to_owned(), safe),
+            ),
+            _ => "The state holds no decision yet.".to_owned(),
+        },
+        "That nothing is found may mean: the message never arrived, or was not read yet; it came before this state began; it is of \
+         a kind that decides nothing (another topic, instance or tag, an untag, a change of state), of which the state keeps no row; \
+         or it is mistyped."
+            .to_owned(),
+        match &missing.file {
+            Some(file) => format!("The file of decisions {} has no line for such a message either.", safe(file)),
+            None => "A file that `tidegate replay --decisions FILE` wrote has a line for each message: to look there too, give it with \
+                     --decisions FILE."
+                .to_owned(),
+        },
+    ];
+    if !missing.nearest.is_empty() {
+        told.push("Builds of that or a like package, the newest first:".to_owned());
+    }
+    let near = missing.nearest.iter();
+    let near =
+        near.map(|near| format!("{} (build {}): {}", safe(&near.nvr), near.build_id, outcome(&near.outcome))).collect();
+    let mut events: Vec<_> = told.into_iter().map(|head| Paragraph { head, ..Paragraph::default() }).collect();
+    if let Some(last) = events.last_mut() {
+        last.details = near;
+    }
+    Page { title: format!("nothing is known of {}", safe(&missing.asked)), events, now: Vec::new() }
 }
 
 fn title(story: &Story) -> String {
     let standing = standing(story);
-    let Some(build_id) = story.build_id else { return format!("A message that cannot be read: {standing}") };
+    let Some(build_id) = story.build_id else { return "A message that cannot be read".to_owned() };
     let nvr = story.nvr.as_deref().map_or_else(|| "A build whose name is not kept".to_owned(), safe);
     let instance = story.instance.as_deref().map_or(String::new(), |name| format!(" of Koji instance {}", safe(name)));
     format!("{nvr} (build {build_id}{instance}): {standing}")
@@ -123,11 +120,17 @@ fn standing(story: &Story) -> String {
         return format!("held in {}", waiting.hold);
     }
     let submitted = story.steps.iter().any(|step| step.outcome == Outcome::Submitted.word());
-    match story.steps.last() {
+    match last_word(story) {
         _ if submitted || story.submitted => "submitted".to_owned(),
         Some(step) => outcome(&step.outcome),
         None => "seen, and never decided".to_owned(),
     }
+}
+
+/// The decision that counts: a duplicate changes nothing about the one before.
+fn last_word(story: &Story) -> Option<&Step> {
+    let counts = |step: &&Step| step.outcome != Outcome::Duplicate.word();
+    story.steps.iter().rfind(counts).or(story.steps.last())
 }
 
 fn outcome(word: &str) -> String {
@@ -138,6 +141,7 @@ fn outcome(word: &str) -> String {
 fn tagged(step: &Step) -> Paragraph {
     let time = step.event_time.map(utc).unwrap_or_default();
     let head = match (&step.tag, &step.why) {
+        _ if step.reason == Reason::MessageSeen.word() => "The same message came once more.".to_owned(),
         (Some(tag), Some(why)) => format!("{} tagged it into {}.", safe(&why.actor), safe(tag)),
         (Some(tag), None) => format!("It was tagged into {}.", safe(tag)),
         (None, _) => "A message came.".to_owned(),
@@ -157,8 +161,8 @@ fn sighting(seen: &Sighting) -> Paragraph {
     let head = match seen.what {
         Sighted::Completed => "Koji completed it.".to_owned(),
         Sighted::Imported => format!("The list of known builds has it in {tag}."),
-        Sighted::Tagged => format!("It was seen in {tag}."),
-        Sighted::Untagged => format!("It left {tag}."),
+        Sighted::Tagged => format!("It was tagged into {tag}."),
+        Sighted::Untagged => format!("It was untagged from {tag}."),
     };
     let burst = seen.in_burst.then_some("That was in a burst of that tag, and so proves nothing.");
     let asked = seen.asked.then_some("This is what the message that was asked for says.");
@@ -171,9 +175,12 @@ fn now(story: &Story) -> Vec<String> {
     if !story.waits.is_empty() {
         return story.waits.iter().flat_map(|waiting| waits(story, waiting)).collect();
     }
+    if story.build_id.is_none() {
+        return vec!["Its beginning is kept; it decided nothing. If it was about a build, nothing else tells what it said.".to_owned()];
+    }
     let mut now = Vec::new();
     let submitted = story.submitted || story.steps.iter().any(|step| step.outcome == Outcome::Submitted.word());
-    match story.steps.last().and_then(|step| reason_of(&step.reason)) {
+    match last_word(story).and_then(|step| reason_of(&step.reason)) {
         None if story.steps.is_empty() => now.push(
             "It never came into the followed tag, so nothing was decided about it; what was seen of it is remembered.".to_owned(),
         ),
@@ -182,6 +189,11 @@ fn now(story: &Story) -> Vec<String> {
         ),
         Some(Reason::NotEligible) => {
             now.push("Nothing is rebuilt for it, unless its package becomes eligible in time.".to_owned());
+        }
+        Some(Reason::Superseded) => {
+            let newer = story.superseded_by.as_ref();
+            let newer = newer.map(|newer| format!(", {} (build {}), was submitted", safe(&newer.nvr), newer.build_id));
+            now.push(format!("Nothing is rebuilt for it: the newer build{}.", newer.unwrap_or(" was".to_owned())));
         }
         Some(Reason::KnownBuild) => now.push(
             "Nothing is rebuilt for it. If a rebuild is wanted all the same, make a new build of the package.".to_owned(),
@@ -197,7 +209,7 @@ fn waits(story: &Story, waiting: &Waiting) -> Vec<String> {
         "retag" => "old builds tagged again",
         "flood" => "a flood of builds of which nothing is known",
         "mass_rebuild" => "builds of a mass rebuild",
-        "unproven" => "single builds that nothing shows to be new",
+        "unproven" => "single builds, outside any burst",
         other => other,
     };
     let size = counted(*builds, "build", "builds");
@@ -206,8 +218,8 @@ fn waits(story: &Story, waiting: &Waiting) -> Vec<String> {
         safe(kind),
         utc(*opened_at)
     )];
-    let rule = story.steps.iter().rev().find_map(|step| step.pipeline.rules.as_ref()).and_then(|rules| rules.hold_rule);
-    now.push(match rule.filter(|rule| rule.then != HoldAction::Wait) {
+    let rules = story.steps.iter().rev().find_map(|step| step.pipeline.rules.as_ref());
+    now.push(match rules.and_then(|rules| rules.hold_rule).filter(|rule| rule.then != HoldAction::Wait) {
         None => "It stays there until a person decides; it is neither submitted nor dropped by age.".to_owned(),
         Some(rule) => {
             let at = utc(*opened_at + rule.after);
@@ -224,10 +236,15 @@ fn waits(story: &Story, waiting: &Waiting) -> Vec<String> {
          rebuilt), alone or with others of the hold; either takes a reason."
             .to_owned(),
     );
-    now.push(
-        "To judge it, look in Koji when and where it was built, and who tagged it: a build older than the tag is a re-tag, to be \
-         dropped; one of today is new, to be released."
-            .to_owned(),
-    );
+    let rate = rules.map_or(String::new(), |rules| format!(", no faster than {} an hour", rules.per_hour));
+    now.push(if waiting.kind == "mass_rebuild" {
+        format!(
+            "Release it once the mass rebuild is over and its builds are wanted downstream: they are submitted one after another{rate}."
+        )
+    } else {
+        "To judge it, look in Koji when and where it was built, and who tagged it: a build that is older than its tagging by weeks \
+         is a re-tag, to be dropped; one of that day is new, to be released."
+            .to_owned()
+    });
     now
 }

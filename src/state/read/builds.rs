@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::Reader;
-use super::rows::{COLUMNS, Known};
+use super::rows::{COLUMNS, Known, package_of};
 use super::sightings::Wanted;
-use crate::engine::decision::Outcome;
+use crate::engine::decision::{Outcome, Reason};
 use crate::event::MessageId;
-use crate::explain::facts::{Step, Story, Waiting};
+use crate::explain::facts::{Near, Step, Story, Waiting};
 use crate::state::StateError;
 use crate::state::find::{Key, places};
 use crate::time::Second;
@@ -77,6 +77,19 @@ impl Reader {
             }
         }
         story.waits.dedup();
+        let superseded = story.steps.iter().rfind(|step| step.reason == Reason::Superseded.word());
+        story.superseded_by = match superseded.and_then(|step| package_of(step.nvr.as_deref()?)) {
+            Some(package) => {
+                let package = package.to_owned();
+                let of_it = |step: &Step| step.nvr.as_deref().and_then(package_of) == Some(&package);
+                let steps = self.steps(&[Key::Package(&package)], known)?;
+                let newer = steps.into_iter().filter(|step| step.outcome == Outcome::Submitted.word() && of_it(step));
+                newer.max_by_key(|step| step.event_time).and_then(|step| {
+                    Some(Near { nvr: step.nvr?, build_id: step.build_id?, outcome: step.outcome })
+                })
+            }
+            None => None,
+        };
         Ok(())
     }
 
