@@ -214,9 +214,9 @@ fn stated_rule(rules: Option<&Rules>) -> String {
                 HoldAction::Drain => "is let go as far as it is shown to be new by then",
                 HoldAction::Drop => "is dropped",
             };
-            format!("The pipeline says (burst.hold): what nobody decided {} after its hold was opened {then}.", length(rule.after))
+            format!("The pipeline says (burst.hold_rule): what nobody decided {} after its hold was opened {then}.", length(rule.after))
         }
-        None => "The pipeline says what becomes of a hold that nobody decides (burst.hold).".to_owned(),
+        None => "The pipeline says what becomes of a hold that nobody decides (burst.hold_rule).".to_owned(),
     }
 }
 
