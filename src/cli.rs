@@ -34,6 +34,12 @@ enum Exit {
     name = "tidegate",
     version,
     max_term_width = 110,
+    before_long_help = "Examples:
+  tidegate generate branching --truth stream
+  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --input stream/events.jsonl \\
+      --packages stream/packages.txt --state eln.db
+  tidegate explain bash-5.2.37-1.fc42 --state eln.db
+  tidegate history --state eln.db --outcome held",
     after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded or a decision is waiting, 4 not found, 5 refused."
 )]
 pub struct Cli {

@@ -81,13 +81,19 @@ fn untag(second: i64, id: &str, tag: &str) -> String {
 }
 
 fn state_change(second: i64, id: &str, new: u64) -> String {
-    let body = format!(r#""build_id":7,"instance":"primary","attribute":"state","old":0,"new":{new},"task_id":70"#);
+    let body =
+        format!(r#""build_id":7,"instance":"primary","attribute":"state","old":0,"new":{new},"task_id":70"#);
     message(second, "build.state.change", id, &body)
 }
 
 /// Something else: the clock goes on.
 fn tick(second: i64) -> String {
-    message(second, "repo.done", &format!("f{second}"), r#""instance":"primary","tag":"f42-build","repo_id":1"#)
+    message(
+        second,
+        "repo.done",
+        &format!("f{second}"),
+        r#""instance":"primary","tag":"f42-build","repo_id":1"#,
+    )
 }
 
 /// The same after a long silence: a time far ahead is believed when a second message confirms it.
@@ -126,13 +132,19 @@ fn case(reason: Reason) -> Case {
         Reason::PackageList => with_file(
             "00000000-0000-4000-8000-000000000001",
             &[
-                message(100, "package.list.change", "1", r#""instance":"primary","tag":"f42","package":"bash","action":"add""#),
+                message(
+                    100,
+                    "package.list.change",
+                    "1",
+                    r#""instance":"primary","tag":"f42","package":"bash","action":"add""#,
+                ),
                 tick(200),
             ],
         ),
-        Reason::NotEligible => {
-            Case { packages: Some("zsh\n"), ..streamed(&[state_change(10, "1", 1), tag(100, "2", "f42"), tick(200)]) }
-        }
+        Reason::NotEligible => Case {
+            packages: Some("zsh\n"),
+            ..streamed(&[state_change(10, "1", 1), tag(100, "2", "f42"), tick(200)])
+        },
         Reason::BeforeBegin => {
             let mut case = nothing_known;
             case.settings.clock.begin = Some(Second(T + 150));
@@ -160,7 +172,9 @@ fn case(reason: Reason) -> Case {
             tag(220, "4", "f42"),
             tick(300),
         ]),
-        Reason::KnownBuild => streamed(&[tag(-80_000, "1", "f41"), much_later(50), tag(100, "2", "f42"), tick(200)]),
+        Reason::KnownBuild => {
+            streamed(&[tag(-80_000, "1", "f41"), much_later(50), tag(100, "2", "f42"), tick(200)])
+        }
         Reason::DroppedByOperator => {
             said(Selection::All, Action::Drop, "ada", "a re-tag by mistake, see ticket 1234")
         }
@@ -174,14 +188,25 @@ fn case(reason: Reason) -> Case {
             case
         }
         Reason::ReleasedByRule => {
-            let mut case =
-                streamed(&[tag(100, "1", "f42"), tick(200), much_later(5_000), state_change(5_040, "2", 1), much_later(90_000)]);
-            case.settings.burst.hold_rule = Some(HoldRule { after: Seconds(86_400), then: HoldAction::Drain });
+            let mut case = streamed(&[
+                tag(100, "1", "f42"),
+                tick(200),
+                much_later(5_000),
+                state_change(5_040, "2", 1),
+                much_later(90_000),
+            ]);
+            case.settings.burst.hold_rule =
+                Some(HoldRule { after: Seconds(86_400), then: HoldAction::Drain });
             case
         }
         Reason::Superseded => Case {
             commands: vec![
-                (Selection::Nvr("bash-5.2.37-2.fc42".to_owned()), Action::Release, "grace", "this is the one to have"),
+                (
+                    Selection::Nvr("bash-5.2.37-2.fc42".to_owned()),
+                    Action::Release,
+                    "grace",
+                    "this is the one to have",
+                ),
                 (Selection::Package("bash".to_owned()), Action::Release, "ada", "looked at, all new"),
             ],
             ..streamed(&[tag(100, "1", "f42"), moved(150, "tag", "2", "f42", BASH_2), tick(300)])
@@ -193,9 +218,12 @@ fn case(reason: Reason) -> Case {
             untag(100, "4", "f42-updates-candidate"),
             tick(200),
         ]),
-        Reason::Trail => {
-            streamed(&[tag(-7_000, "1", "f42-build-side-12345"), much_later(50), tag(100, "2", "f42"), tick(200)])
-        }
+        Reason::Trail => streamed(&[
+            tag(-7_000, "1", "f42-build-side-12345"),
+            much_later(50),
+            tag(100, "2", "f42"),
+            tick(200),
+        ]),
         Reason::NoFreshEvidence => Case { messages: flood(), ..Case::default() },
         Reason::MassRebuild => streamed(&[
             state_change(-50_000, "1", 1),
@@ -213,7 +241,12 @@ fn case(reason: Reason) -> Case {
         Reason::Unreadable => Case {
             asked: "00000000-0000-4000-8000-000000000001",
             ..streamed(&[
-                message(100, "tag", "1", r#""build_id":"\u001b[2Jseven","instance":"primary","name":"bash","tag":"f42""#),
+                message(
+                    100,
+                    "tag",
+                    "1",
+                    r#""build_id":"\u001b[2Jseven","instance":"primary","name":"bash","tag":"f42""#,
+                ),
                 tick(200),
             ])
         },
@@ -308,7 +341,8 @@ fn the_case_of_each_reason_reaches_that_reason() {
         let output = explained(&case, &["-o", "json"]);
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(answer["schema"], "tidegate.explain/1");
-        let steps = answer["builds"].as_array().unwrap().iter().flat_map(|build| build["steps"].as_array().unwrap());
+        let steps =
+            answer["builds"].as_array().unwrap().iter().flat_map(|build| build["steps"].as_array().unwrap());
         let words: Vec<_> =
             steps.chain(answer["messages"].as_array().unwrap()).map(|told| told["reason"].clone()).collect();
         let is_letter = *reason == Reason::Unreadable && !words.is_empty();
@@ -333,7 +367,9 @@ fn what_is_not_there_has_its_exit_code_and_what_may_have_been_meant() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("bash-5.2.37-1.fc42 (build 7): submitted"), "{said}");
     assert!(said.contains("from 2025-02-04 06:02:41 UTC"), "{said}");
-    for (asked, code) in [("7", 0), ("bash-5.2.37-9.fc42", 4), ("bash", 4), ("", 4), ("99999999999999999999", 4)] {
+    for (asked, code) in
+        [("7", 0), ("bash-5.2.37-9.fc42", 4), ("bash", 4), ("", 4), ("99999999999999999999", 4)]
+    {
         let output = explained(&Case { asked, ..case(Reason::Completed) }, &[]);
         assert_eq!(output.status.code(), Some(code), "{asked}");
     }

@@ -48,8 +48,7 @@ fn tagged(first: u64, count: u64) -> String {
 fn fill(dir: &Path, file: &str, text: &str) -> PathBuf {
     fs::write(dir.join(file), text).unwrap();
     let state = dir.join("state.db");
-    let options =
-        Options { inputs: vec![dir.join(file)], state: Some(state.clone()), ..Options::default() };
+    let options = Options { inputs: vec![dir.join(file)], state: Some(state.clone()), ..Options::default() };
     replay(Settings::defaults("f42"), &options, &mut |_, _| ()).unwrap();
     state
 }
@@ -227,7 +226,9 @@ fn a_million_decisions_answer_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = million(dir.path());
     let build = (5_000 * 0x9e37_79b9_u64 % 1_000_000_007 + 1).to_string();
-    for (asked, found) in [("p500000-1-1.fc42", 1), ("m-777777", 1), (&build, 1), ("q500000-1-1.fc42", 0), ("m-0", 0)] {
+    for (asked, found) in
+        [("p500000-1-1.fc42", 1), ("m-777777", 1), (&build, 1), ("q500000-1-1.fc42", 0), ("m-0", 0)]
+    {
         let before = now();
         let reader = Reader::open(&path).unwrap();
         let stories = reader.stories(asked).unwrap();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{Format, Out, OutputArgs, plain, wrapped};
 use super::Failure;
+use super::output::{Format, Out, OutputArgs, plain, wrapped};
 use crate::explain::facts::{Line, Missing, Story};
 use crate::explain::{Page, Paragraph, page, page_of_line, page_of_missing};
 use crate::input::Lines;
@@ -26,9 +26,9 @@ const LINES_MAX: usize = 100;
     before_long_help = "Examples:
   tidegate explain bash-5.2.37-1.fc42 --state eln.db
   tidegate explain 2655123 --state eln.db -o json
-  tidegate explain 3f1c9a52-8d0e-4c53-9a53-0b6f0f2b7a11 --state eln.db --decisions decisions.jsonl",
-    after_long_help = "The state may be in use by another Tidegate. It holds a row for each build that came into the followed tag; of other
-messages it keeps what they teach. What became of each message stands in the file of `tidegate replay --decisions`.
+  tidegate explain 3f1c9a52-8d0e-4c53-9a53-0b6f0f2b7a11 --state eln.db --decisions eln.jsonl",
+    after_long_help = "The state may be in use by another Tidegate. It holds a row for each build that came into the followed tag; of other \
+                       messages it keeps what they teach. What became of each message stands in the file of `tidegate replay --decisions`.
 
 Exit code 4: nothing is known of it."
 )]
@@ -93,7 +93,8 @@ impl Explain {
             Format::Plain => pages.iter().try_for_each(|page| write_plain(&mut to, page))?,
             Format::Json | Format::Jsonl | Format::Yaml => {
                 let told = stories.iter().zip(&pages);
-                let builds = told.map(|(story, page)| Told { story, text: laid_out(page, Out::bare()) }).collect();
+                let builds =
+                    told.map(|(story, page)| Told { story, text: laid_out(page, Out::bare()) }).collect();
                 let found = missing.is_none();
                 let answer = Answer { asked, found, builds, messages: &lines, missing: missing.as_ref() };
                 out.data(&mut to, "tidegate.explain/1", &answer)?;
@@ -102,7 +103,9 @@ impl Explain {
         to.flush()?;
         match missing {
             None => Ok(()),
-            Some(missing) => Err(Failure::NotFound(laid_out(&page_of_missing(&missing), Out::bare()).trim_end().to_owned())),
+            Some(missing) => Err(Failure::NotFound(
+                laid_out(&page_of_missing(&missing), Out::bare()).trim_end().to_owned(),
+            )),
         }
     }
 }

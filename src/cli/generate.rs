@@ -19,9 +19,11 @@ use crate::generate::{Options, generate_with, scenarios};
   tidegate generate list
   tidegate generate mix --lines 1000000 | zstd > mix.jsonl.zst
   tidegate generate branching --seed 7 --scale 0.1 --truth branching
-  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --set trigger.family=f41@2025-02-04T10:00:00Z,f42 \\
-      --input branching/events.jsonl --kafka branching/kafka.jsonl --packages branching/packages.txt \\
-      --renames branching/renames --known branching/known_builds.jsonl --warmup branching/warmup.jsonl \\
+  tidegate replay pipelines/eln.toml --set trigger.follow=f42 \\
+      --set trigger.family=f41@2025-02-04T10:00:00Z,f42 \\
+      --input branching/events.jsonl --kafka branching/kafka.jsonl \\
+      --packages branching/packages.txt --renames branching/renames \\
+      --known branching/known_builds.jsonl --warmup branching/warmup.jsonl \\
       --decisions decisions.jsonl
   tidegate score branching decisions.jsonl
   tidegate generate completions bash > /etc/bash_completion.d/tidegate
@@ -106,7 +108,11 @@ fn list(output: &OutputArgs) -> Result<(), Failure> {
         Format::Table | Format::Plain => {
             for scenario in scenarios() {
                 let cells = [scenario.name, scenario.summary];
-                if out.format == Format::Plain { plain(&mut to, &cells)? } else { table.row(&mut to, &cells)? }
+                if out.format == Format::Plain {
+                    plain(&mut to, &cells)?
+                } else {
+                    table.row(&mut to, &cells)?
+                }
             }
         }
     }
@@ -123,7 +129,19 @@ fn completions(shell: Shell) -> Result<(), Failure> {
 fn manual(dir: &Path) -> Result<(), Failure> {
     let fail = |source| Failure::File { path: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(fail)?;
-    clap_mangen::generate_to(Cli::command(), dir).map_err(fail)?;
-    say(&format!("manual pages written to {}; read them with `man -l {}/tidegate.1`", dir.display(), dir.display()));
+    clap_mangen::generate_to(examples_last(Cli::command()), dir).map_err(fail)?;
+    say(&format!(
+        "manual pages written to {}; read them with `man -l {}/tidegate.1`",
+        dir.display(),
+        dir.display()
+    ));
     Ok(())
+}
+
+/// A manual page has its examples at its end; what stands before a help text would be left out.
+fn examples_last(command: clap::Command) -> clap::Command {
+    let texts = [command.get_before_long_help(), command.get_after_long_help()];
+    let texts: Vec<String> = texts.into_iter().flatten().map(ToString::to_string).collect();
+    let command = command.mut_subcommands(examples_last);
+    if texts.is_empty() { command } else { command.after_long_help(texts.join("\n\n")) }
 }

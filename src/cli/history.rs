@@ -36,8 +36,8 @@ const COLUMNS: [Column; 6] = [
   tidegate history --state eln.db --package bash -o json
   tidegate history --state eln.db --outcome held --since 2025-02-04 --until 2025-02-05T12:00:00Z
   tidegate history --state eln.db --as-of 2025-02-04T07:00:00Z",
-    after_long_help = "Listed are builds that came into the followed tag, and messages that cannot be read, in the order of the
-decisions. Times are event time: what the messages say, in UTC. The state may be in use by another Tidegate."
+    after_long_help = "Listed are builds that came into the followed tag, and messages that cannot be read, in the order of the \
+                       decisions. Times are event time: what the messages say, in UTC. The state may be in use by another Tidegate."
 )]
 pub(super) struct History {
     #[command(flatten)]
@@ -113,7 +113,8 @@ impl When {
             "w" => 604_800,
             _ => 0,
         };
-        let length = digits.parse::<i64>().ok().filter(|number| (0..=1_000_000).contains(number) && seconds > 0);
+        let length =
+            digits.parse::<i64>().ok().filter(|number| (0..=1_000_000).contains(number) && seconds > 0);
         length.map(|number| Self::Before(Seconds(number * seconds))).ok_or_else(|| {
             "neither a time, as 2025-02-04 or 2025-02-04T06:00:00Z, nor a length before the newest decision, as 90m, 12h or 2d"
                 .to_owned()
@@ -217,7 +218,13 @@ fn list(reader: &Reader, filter: &Filter, out: Out, to: &mut impl Write) -> Resu
 }
 
 /// Lists what was held at a time; gives how many decisions there were until then.
-fn as_of(reader: &Reader, filter: &Filter, at: Second, out: Out, to: &mut impl Write) -> Result<u64, Failure> {
+fn as_of(
+    reader: &Reader,
+    filter: &Filter,
+    at: Second,
+    out: Out,
+    to: &mut impl Write,
+) -> Result<u64, Failure> {
     #[derive(Serialize)]
     struct AsOf<'a> {
         as_of: String,
@@ -255,7 +262,8 @@ fn as_of(reader: &Reader, filter: &Filter, at: Second, out: Out, to: &mut impl W
         }
         Format::Plain | Format::Table => {
             if out.format == Format::Table {
-                let told: Vec<_> = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+                let told: Vec<_> =
+                    outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
                 writeln!(to, "Until {at}: {}. Held then:\n", escaped(&told.join(", ")))?;
             }
             let mut rows = Rows::new(out);

@@ -135,7 +135,11 @@ fn stats(common: &Common, output: &OutputArgs) -> Result<(), Failure> {
             for TagCount { tag, known_builds } in counts {
                 let cells = [crate::text::escaped(tag).to_string(), known_builds.to_string()];
                 let cells = cells.each_ref().map(String::as_str);
-                if out.format == Format::Plain { plain(&mut to, &cells)? } else { table.row(&mut to, &cells)? }
+                if out.format == Format::Plain {
+                    plain(&mut to, &cells)?
+                } else {
+                    table.row(&mut to, &cells)?
+                }
             }
         }
     }

@@ -174,7 +174,10 @@ mod tests {
     #[test]
     fn documents_say_what_they_are() {
         assert_eq!(written(Format::Jsonl, "f42"), "{\"schema\":\"tidegate.test/1\",\"tag\":\"f42\"}\n");
-        assert_eq!(written(Format::Json, "f42"), "{\n  \"schema\": \"tidegate.test/1\",\n  \"tag\": \"f42\"\n}\n");
+        assert_eq!(
+            written(Format::Json, "f42"),
+            "{\n  \"schema\": \"tidegate.test/1\",\n  \"tag\": \"f42\"\n}\n"
+        );
         assert_eq!(written(Format::Yaml, "f42"), "---\nschema: \"tidegate.test/1\"\ntag: \"f42\"\n");
     }
 

@@ -15,12 +15,12 @@ use crate::replay::{Options, replay, replay_watched};
 #[derive(Debug, Args)]
 #[command(
     before_long_help = "Examples:
-  tidegate generate branching --seed 1 --truth /var/tmp/branching
-  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --set trigger.family=f41@2025-02-04T10:00:00Z,f42 \\
-      --input events.jsonl.zst --packages packages.txt --known known_builds.jsonl --decisions decisions.jsonl",
-    after_long_help = "Records are JSON lines: the dump envelope of fedora-messaging, bare bodies with --kafka, or the legacy shape; plain,
-gzip or zstd. Each record gets one line in the decisions file; `admitted` counts as submitted there, and nothing is sent
-anywhere. With --state a later run goes on where this one stopped."
+  tidegate generate branching --seed 1 --truth stream
+  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --input stream/events.jsonl \\
+      --packages stream/packages.txt --known stream/known_builds.jsonl --state eln.db",
+    after_long_help = "Records are JSON lines: the dump envelope of fedora-messaging, bare bodies with --kafka, or the legacy shape; \
+                       plain, gzip or zstd. Each record gets one line in the decisions file; `admitted` counts as submitted there, and nothing is sent \
+                       anywhere. With --state a later run goes on where this one stopped."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Replay {
@@ -131,7 +131,9 @@ impl Replay {
                     plain(&mut text, &[outcome, &count.to_string()])?;
                 }
             }
-            Format::Json | Format::Jsonl | Format::Yaml => out.data(&mut text, "tidegate.replay/1", &summary)?,
+            Format::Json | Format::Jsonl | Format::Yaml => {
+                out.data(&mut text, "tidegate.replay/1", &summary)?
+            }
         }
         if to_stdout {
             say(String::from_utf8_lossy(&text).trim_end());

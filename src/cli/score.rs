@@ -12,8 +12,8 @@ use crate::score::score;
 /// Judge decisions about a generated stream; exit code 0 where they pass, 1 where not
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "A verdict fails where a line has no decision or two, a re-tag or a build already submitted is
-submitted, or a new build is lost. New builds that wait for a person are counted, but do not fail it."
+    after_long_help = "A verdict fails where a line has no decision or two, a re-tag or a build already submitted is \
+                       submitted, or a new build is lost. New builds that wait for a person are counted, but do not fail it."
 )]
 pub(super) struct Score {
     /// Folder with `truth.json` and `truth.jsonl`.

@@ -23,8 +23,8 @@ const EVERY: Duration = Duration::from_millis(250);
   tidegate tap --state eln.db --follow
   tidegate tap --state eln.db --follow --outcome held -o jsonl | while read -r decision; do ...; done
   tidegate tap --state eln.db --last 20",
-    after_long_help = "It shows the last decisions and, with --follow, each further one once the Tidegate that writes the state has written
-it. It stops by itself where its output is closed, and at ctrl-c."
+    after_long_help = "It shows the last decisions and, with --follow, each further one once the Tidegate that writes the state has \
+                       written it. It stops by itself where its output is closed, and at ctrl-c."
 )]
 pub(super) struct Tap {
     #[command(flatten)]

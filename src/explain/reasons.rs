@@ -26,7 +26,10 @@ pub(super) fn head(step: &Step) -> String {
         Reason::KnownBuild => {
             let known = why.and_then(|why| why.known.as_ref());
             let known = known.map(|seen| format!("{} already at {}", safe(&seen.tag), utc(seen.at)));
-            format!("Dropped: the build is not new. It was in {}.", known.unwrap_or_else(|| "a followed tag before".into()))
+            format!(
+                "Dropped: the build is not new. It was in {}.",
+                known.unwrap_or_else(|| "a followed tag before".into())
+            )
         }
         Reason::NoFreshEvidence => format!("Held{hold}: nothing shows that the build is new."),
         Reason::MassRebuild => format!("Held{hold}: it belongs to a mass rebuild."),
@@ -52,7 +55,9 @@ fn fixed_head(reason: Reason, hold: &str) -> String {
         Reason::DroppedByRule => "Dropped by the rule for holds that nobody decides.",
         Reason::Superseded => "Dropped: a newer build of the package was submitted meanwhile.",
         Reason::ReleasedByRule => "Submitted by the rule for holds that nobody decides.",
-        Reason::EndOfInput => return format!("Held{hold}: the input ended before the build could be decided."),
+        Reason::EndOfInput => {
+            return format!("Held{hold}: the input ended before the build could be decided.");
+        }
         Reason::Unreadable => "Dead letter: the message cannot be read.",
         Reason::Completed
         | Reason::Trail
@@ -126,7 +131,8 @@ fn commanded(command: &Command) -> String {
 /// What a reason means for somebody who does not know Tidegate.
 fn meaning(reason: Reason, step: &Step, rules: Option<&Rules>) -> Option<String> {
     let trigger = rules.map_or("the followed tag".to_owned(), |rules| safe(&rules.trigger));
-    let age = |of: fn(&Rules) -> crate::time::Seconds| rules.map_or("long".to_owned(), |rules| length(of(rules)));
+    let age =
+        |of: fn(&Rules) -> crate::time::Seconds| rules.map_or("long".to_owned(), |rules| length(of(rules)));
     Some(match reason {
         Reason::OtherTopic => {
             let prefix = rules.map_or("the pipeline's prefix".to_owned(), |rules| safe(&rules.topic_prefix));
@@ -214,7 +220,10 @@ fn stated_rule(rules: Option<&Rules>) -> String {
                 HoldAction::Drain => "is let go as far as it is shown to be new by then",
                 HoldAction::Drop => "is dropped",
             };
-            format!("The pipeline says (burst.hold_rule): what nobody decided {} after its hold was opened {then}.", length(rule.after))
+            format!(
+                "The pipeline says (burst.hold_rule): what nobody decided {} after its hold was opened {then}.",
+                length(rule.after)
+            )
         }
         None => "The pipeline says what becomes of a hold that nobody decides (burst.hold_rule).".to_owned(),
     }
@@ -233,8 +242,11 @@ fn evidence(reason: Reason, why: Option<&Why>, rules: Option<&Rules>) -> Option<
              counts as new."
         )),
         Reason::MassRebuild | Reason::EndOfInput => {
-            let seen = why.trail.as_ref().map(|seen| format!("Evidence that it is new: it was{}.", in_tag(seen)));
-            why.completed_at.map(|at| format!("Evidence that it is new: Koji completed it at {}.", utc(at))).or(seen)
+            let seen =
+                why.trail.as_ref().map(|seen| format!("Evidence that it is new: it was{}.", in_tag(seen)));
+            why.completed_at
+                .map(|at| format!("Evidence that it is new: Koji completed it at {}.", utc(at)))
+                .or(seen)
         }
         _ => None,
     }
@@ -252,11 +264,16 @@ fn missing_evidence(
     }
     let mut told = Vec::new();
     if let Some(rules) = rules {
-        let tags: Vec<String> = rules.family.iter().map(|member| member.tag.as_str()).flat_map(|release| {
-            let side = rules.side_tag_prefixes.iter().map(|prefix| format!("{prefix}NUMBER"));
-            let all = rules.candidate_tags.iter().cloned().chain(side);
-            all.map(move |tag| safe(&tag.replace("{release}", release)))
-        }).collect();
+        let tags: Vec<String> = rules
+            .family
+            .iter()
+            .map(|member| member.tag.as_str())
+            .flat_map(|release| {
+                let side = rules.side_tag_prefixes.iter().map(|prefix| format!("{prefix}NUMBER"));
+                let all = rules.candidate_tags.iter().cloned().chain(side);
+                all.map(move |tag| safe(&tag.replace("{release}", release)))
+            })
+            .collect();
         told.push(format!(
             "A build counts as new if, within {} before, Koji was seen to complete it, or it was seen in {}, outside a burst of \
              that tag. No such message was read about this build.",
@@ -265,12 +282,15 @@ fn missing_evidence(
         ));
     }
     if let Some(seen) = step.why.as_ref().and_then(|why| why.trail_in_burst.as_ref()) {
-        told.push(format!("It was seen{}, but in a burst of that tag: so many at once prove nothing.", in_tag(seen)));
+        told.push(format!(
+            "It was seen{}, but in a burst of that tag: so many at once prove nothing.",
+            in_tag(seen)
+        ));
     }
     let decided = step.decided_at;
-    let later = sightings.iter().find(|seen| {
-        seen.what == Sighted::Completed && decided.is_some_and(|decided| seen.at > decided)
-    });
+    let later = sightings
+        .iter()
+        .find(|seen| seen.what == Sighted::Completed && decided.is_some_and(|decided| seen.at > decided));
     told.extend(later.map(|seen| format!("Later, at {}, Koji was seen to complete it.", utc(seen.at))));
     told
 }
@@ -281,7 +301,8 @@ fn burst(run: &RunSummary, tag: Option<&str>) -> String {
     let (rule, within, from) = (grouped(u64::from(run.rule.count)), length(run.rule.within), utc(run.from));
     let members = &run.members;
     let [came, all, known, fresh, unproven] =
-        [run.count, members.total(), members.known, members.fresh, members.unproven].map(|count| grouped(u64::from(count)));
+        [run.count, members.total(), members.known, members.fresh, members.unproven]
+            .map(|count| grouped(u64::from(count)));
     let (start, end) = if run.burst {
         ("It came in a burst", "")
     } else {
@@ -299,8 +320,11 @@ fn clock(why: &Why, step: &Step, rules: Option<&Rules>) -> Vec<String> {
     let mut told = Vec::new();
     match why.time {
         TimeMark::Sent => {}
-        TimeMark::Arrival => told.push("The message carried no time that can be true; its arrival stands in for it.".to_owned()),
-        TimeMark::Future => told.push("The message carried a time too far in the future; its arrival stands in for it.".to_owned()),
+        TimeMark::Arrival => told
+            .push("The message carried no time that can be true; its arrival stands in for it.".to_owned()),
+        TimeMark::Future => told.push(
+            "The message carried a time too far in the future; its arrival stands in for it.".to_owned(),
+        ),
     }
     let reason = reason_of(&step.reason);
     if reason.is_some_and(|reason| reason.outcome() == Outcome::Duplicate) {

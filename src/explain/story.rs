@@ -97,9 +97,11 @@ pub fn page_of_missing(missing: &Missing) -> Page {
         told.push("Builds of that or a like package, the newest first:".to_owned());
     }
     let near = missing.nearest.iter();
-    let near =
-        near.map(|near| format!("{} (build {}): {}", safe(&near.nvr), near.build_id, outcome(&near.outcome))).collect();
-    let mut events: Vec<_> = told.into_iter().map(|head| Paragraph { head, ..Paragraph::default() }).collect();
+    let near = near
+        .map(|near| format!("{} (build {}): {}", safe(&near.nvr), near.build_id, outcome(&near.outcome)))
+        .collect();
+    let mut events: Vec<_> =
+        told.into_iter().map(|head| Paragraph { head, ..Paragraph::default() }).collect();
     if let Some(last) = events.last_mut() {
         last.details = near;
     }
@@ -110,7 +112,8 @@ fn title(story: &Story) -> String {
     let standing = standing(story);
     let Some(build_id) = story.build_id else { return "A message that cannot be read".to_owned() };
     let nvr = story.nvr.as_deref().map_or_else(|| "A build whose name is not kept".to_owned(), safe);
-    let instance = story.instance.as_deref().map_or(String::new(), |name| format!(" of Koji instance {}", safe(name)));
+    let instance =
+        story.instance.as_deref().map_or(String::new(), |name| format!(" of Koji instance {}", safe(name)));
     format!("{nvr} (build {build_id}{instance}): {standing}")
 }
 
@@ -148,7 +151,11 @@ fn tagged(step: &Step) -> Paragraph {
     };
     let id = step.message_id.as_deref().map_or("without identity".to_owned(), safe);
     let crate::event::Position { partition, offset } = step.position;
-    Paragraph { time, head, details: vec![format!("Message {id}, read as partition {partition}, offset {offset}.")] }
+    Paragraph {
+        time,
+        head,
+        details: vec![format!("Message {id}, read as partition {partition}, offset {offset}.")],
+    }
 }
 
 fn decided(step: &Step, sightings: &[Sighting]) -> Paragraph {
@@ -179,7 +186,8 @@ fn now(story: &Story) -> Vec<String> {
         return vec!["Its beginning is kept; it decided nothing. If it was about a build, nothing else tells what it said.".to_owned()];
     }
     let mut now = Vec::new();
-    let submitted = story.submitted || story.steps.iter().any(|step| step.outcome == Outcome::Submitted.word());
+    let submitted =
+        story.submitted || story.steps.iter().any(|step| step.outcome == Outcome::Submitted.word());
     match last_word(story).and_then(|step| reason_of(&step.reason)) {
         None if story.steps.is_empty() => now.push(
             "It never came into the followed tag, so nothing was decided about it; what was seen of it is remembered.".to_owned(),
@@ -220,7 +228,9 @@ fn waits(story: &Story, waiting: &Waiting) -> Vec<String> {
     )];
     let rules = story.steps.iter().rev().find_map(|step| step.pipeline.rules.as_ref());
     now.push(match rules.and_then(|rules| rules.hold_rule).filter(|rule| rule.then != HoldAction::Wait) {
-        None => "It stays there until a person decides; it is neither submitted nor dropped by age.".to_owned(),
+        None => {
+            "It stays there until a person decides; it is neither submitted nor dropped by age.".to_owned()
+        }
         Some(rule) => {
             let at = utc(*opened_at + rule.after);
             let then = match rule.then {

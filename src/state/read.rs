@@ -33,7 +33,9 @@ impl Reader {
         let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.busy_timeout(OUTSIDER)?;
         check_kind(&db, path, schema::MIGRATIONS).map_err(|error| match error {
-            StateError::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            StateError::Sqlite(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
+            {
                 StateError::Foreign { path: path.to_owned() }
             }
             other => other,

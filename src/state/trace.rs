@@ -33,8 +33,16 @@ pub(super) fn write_commands(db: &Transaction<'_>, commands: &[CommandRecord]) -
         };
         let selection = json("a selection", &command.selection)?;
         let (hold, builds) = (command.hold.0, int(*builds as u64));
-        db.prepare_cached(put)?
-            .execute(params![number, at.0, command.who, command.reason, action, hold, selection, builds])?;
+        db.prepare_cached(put)?.execute(params![
+            number,
+            at.0,
+            command.who,
+            command.reason,
+            action,
+            hold,
+            selection,
+            builds
+        ])?;
     }
     Ok(())
 }

@@ -148,11 +148,14 @@ mod tests {
         );
         assert_eq!(
             table(Some(24), &rows[..1]),
-            "tag   builds  nvr\nf42        7  bash-5.2…\n",
+            "tag   builds  nvr\nf42        7  bash-5.2-…\n",
             "24 columns: the last has 10"
         );
         // Two columns a character.
-        assert_eq!(table(Some(23), &[["f42", "7", "日本語日本語"]]).lines().last(), Some("f42        7  日本語日…"));
+        assert_eq!(
+            table(Some(23), &[["f42", "7", "日本語日本語"]]).lines().last(),
+            Some("f42        7  日本語日…")
+        );
     }
 
     #[test]

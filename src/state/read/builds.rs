@@ -67,8 +67,10 @@ impl Reader {
     fn fill(&self, story: &mut Story, known: &mut Known) -> Result<(), StateError> {
         let Some(build_id) = story.build_id else { return Ok(()) };
         let steps = self.steps(&[Key::Build(build_id)], known)?;
-        story.steps =
-            steps.into_iter().filter(|step| step.build_id == Some(build_id) && step.instance == story.instance).collect();
+        story.steps = steps
+            .into_iter()
+            .filter(|step| step.build_id == Some(build_id) && step.instance == story.instance)
+            .collect();
         story.steps.drain(..story.steps.len().saturating_sub(STEPS_MAX));
         story.nvr = story.steps.iter().rev().find_map(|step| step.nvr.clone());
         for step in &story.steps {
@@ -83,7 +85,8 @@ impl Reader {
                 let package = package.to_owned();
                 let of_it = |step: &Step| step.nvr.as_deref().and_then(package_of) == Some(&package);
                 let steps = self.steps(&[Key::Package(&package)], known)?;
-                let newer = steps.into_iter().filter(|step| step.outcome == Outcome::Submitted.word() && of_it(step));
+                let newer =
+                    steps.into_iter().filter(|step| step.outcome == Outcome::Submitted.word() && of_it(step));
                 newer.max_by_key(|step| step.event_time).and_then(|step| {
                     Some(Near { nvr: step.nvr?, build_id: step.build_id?, outcome: step.outcome })
                 })
@@ -97,7 +100,8 @@ impl Reader {
     fn waiting(&self, step: &Step) -> Result<Option<Waiting>, StateError> {
         let hold: Option<u32> = step.hold.as_deref().and_then(|hold| hold.strip_prefix('h')?.parse().ok());
         let offset = crate::state::write::int(step.position.offset);
-        let find = "SELECT kind, opened_at, (SELECT count(*) FROM held WHERE hold = ?1) FROM hold WHERE id = ?1
+        let find =
+            "SELECT kind, opened_at, (SELECT count(*) FROM held WHERE hold = ?1) FROM hold WHERE id = ?1
                     AND EXISTS (SELECT 1 FROM held WHERE hold = ?1 AND partition = ?2 AND offset = ?3)";
         let mut find = self.db.prepare_cached(find)?;
         let found: Option<(String, String, i64)> = find
@@ -139,7 +143,11 @@ impl Reader {
             first_printed.get_or_insert(first);
             let prints = row.get_ref(1)?.as_blob().unwrap_or_default();
             for key in keys {
-                ids.extend((first..).zip(places(prints, *key)).map(|(_, place)| first + i64::try_from(place).unwrap_or(0)));
+                ids.extend(
+                    (first..)
+                        .zip(places(prints, *key))
+                        .map(|(_, place)| first + i64::try_from(place).unwrap_or(0)),
+                );
             }
         }
         // What an older version wrote has no fingerprints.
@@ -150,7 +158,9 @@ impl Reader {
     fn unprinted(&self, keys: &[Key<'_>], before: i64, ids: &mut Vec<i64>) -> Result<(), StateError> {
         for key in keys {
             let (column, value) = match *key {
-                Key::Build(id) => ("build_id = ?2", rusqlite::types::Value::from(crate::state::write::int(id))),
+                Key::Build(id) => {
+                    ("build_id = ?2", rusqlite::types::Value::from(crate::state::write::int(id)))
+                }
                 Key::Nvr(text) => ("nvr = ?2", text.to_owned().into()),
                 Key::Message(text) => ("message_id = ?2", text.to_owned().into()),
                 Key::Package(text) => ("substr(nvr, 1, length(?2) + 1) = ?2 || '-'", text.to_owned().into()),

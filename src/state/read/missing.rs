@@ -103,7 +103,10 @@ impl Reader {
                 }
             }
         };
-        for find in ["SELECT names FROM package_list WHERE slot = 'in force'", "SELECT DISTINCT package FROM submission"] {
+        for find in [
+            "SELECT names FROM package_list WHERE slot = 'in force'",
+            "SELECT DISTINCT package FROM submission",
+        ] {
             let mut statement = self.db.prepare(find)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {

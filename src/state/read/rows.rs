@@ -17,7 +17,8 @@ use crate::text::bounded_bytes;
 use crate::time::Second;
 
 /// Columns of a decision, in the order that [`Reader::step`] reads them.
-pub(super) const COLUMNS: &str = "id, partition, offset, message_id, build_id, instance, nvr, tag, outcome, reason, hold, event_time,
+pub(super) const COLUMNS: &str =
+    "id, partition, offset, message_id, build_id, instance, nvr, tag, outcome, reason, hold, event_time,
     decided_at, pipeline, why, command";
 /// What is shown of a record that cannot be read, in printed characters.
 const BEGINNING_MAX: usize = 160;

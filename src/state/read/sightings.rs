@@ -31,8 +31,17 @@ struct Fact {
 
 enum What {
     /// With the fingerprint of the message that said so, 0 where it is not known.
-    Seen { at: Second, what: Sighted, tag: Option<Name>, print: u64 },
-    Claimed { tag: Name, untag: bool, from: Second },
+    Seen {
+        at: Second,
+        what: Sighted,
+        tag: Option<Name>,
+        print: u64,
+    },
+    Claimed {
+        tag: Name,
+        untag: bool,
+        from: Second,
+    },
     Submitted,
 }
 
@@ -46,9 +55,8 @@ impl Reader {
     ) -> Result<(), StateError> {
         wanted.builds.extend(stories.iter().filter_map(|story| story.build_id));
         let print = wanted.message.as_ref().filter(|_| stories.is_empty()).map_or(0, fingerprint);
-        let mut facts = self.facts(|build, fact_print| {
-            wanted.builds.contains(&build) || print != 0 && fact_print == print
-        })?;
+        let mut facts = self
+            .facts(|build, fact_print| wanted.builds.contains(&build) || print != 0 && fact_print == print)?;
         // Of a build that only a message named, all is told.
         let more: BTreeSet<u64> =
             facts.iter().map(|fact| fact.build.id).filter(|id| !wanted.builds.contains(id)).collect();
@@ -91,7 +99,13 @@ impl Reader {
             What::Submitted => story.submitted = true,
             What::Seen { at, what, tag, print } => {
                 let tag = tag.map(|tag| self.name(tag.0, known)).transpose()?.flatten();
-                story.sightings.push(Sighting { at, what, tag, in_burst: false, asked: wanted != 0 && print == wanted });
+                story.sightings.push(Sighting {
+                    at,
+                    what,
+                    tag,
+                    in_burst: false,
+                    asked: wanted != 0 && print == wanted,
+                });
             }
             What::Claimed { tag, untag, from } => {
                 let tag = self.name(tag.0, known)?;
