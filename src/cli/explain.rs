@@ -123,7 +123,7 @@ fn laid_out(page: &Page, out: Out) -> String {
             text.push_str(&wrapped(head, 0, width));
         } else {
             let head = wrapped(head, TIME_WIDTH, width);
-            text.push_str(&format!("{time:<TIME_WIDTH$}{}", head.trim_start()));
+            text.extend([format!("{time:<TIME_WIDTH$}").as_str(), head.trim_start()]);
         }
         for detail in details {
             text.push_str(&wrapped(detail, DETAIL_INDENT, width));
@@ -137,7 +137,7 @@ fn laid_out(page: &Page, out: Out) -> String {
         if !spaced {
             text.push('\n');
         }
-        text.push_str(&format!("{}\n", out.strong("Now")));
+        text.extend([out.strong("Now").as_str(), "\n"]);
         for line in &page.now {
             text.push_str(&wrapped(line, DETAIL_INDENT, width));
         }

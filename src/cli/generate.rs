@@ -109,9 +109,9 @@ fn list(output: &OutputArgs) -> Result<(), Failure> {
             for scenario in scenarios() {
                 let cells = [scenario.name, scenario.summary];
                 if out.format == Format::Plain {
-                    plain(&mut to, &cells)?
+                    plain(&mut to, &cells)?;
                 } else {
-                    table.row(&mut to, &cells)?
+                    table.row(&mut to, &cells)?;
                 }
             }
         }

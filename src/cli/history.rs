@@ -12,7 +12,7 @@ use super::output::{Column, Format, Out, OutputArgs, Table, plain};
 use super::{Failure, say};
 use crate::engine::decision::{Outcome, Reason};
 use crate::explain::facts::Step;
-use crate::state::read::{Filter, Reader};
+use crate::state::read::{Filter, Known, Reader};
 use crate::text::escaped;
 use crate::time::{Second, Seconds};
 
@@ -190,7 +190,7 @@ fn list(reader: &Reader, filter: &Filter, out: Out, to: &mut impl Write) -> Resu
     struct Listed {
         decisions: Vec<Step>,
     }
-    let known = &mut Default::default();
+    let known = &mut Known::default();
     let mut rows = Rows::new(out);
     let (mut all, mut count) = (Vec::new(), 0);
     let mut id = filter.since.map_or(Ok(0), |since| reader.last_before(since))?;
@@ -231,7 +231,7 @@ fn as_of(
         outcomes: &'a BTreeMap<String, u64>,
         held: Vec<&'a Step>,
     }
-    let known = &mut Default::default();
+    let known = &mut Known::default();
     let mut held = BTreeMap::new();
     let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
     let (mut id, last) = (0, reader.last_before(at + Seconds(1))?);

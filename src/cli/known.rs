@@ -136,9 +136,9 @@ fn stats(common: &Common, output: &OutputArgs) -> Result<(), Failure> {
                 let cells = [crate::text::escaped(tag).to_string(), known_builds.to_string()];
                 let cells = cells.each_ref().map(String::as_str);
                 if out.format == Format::Plain {
-                    plain(&mut to, &cells)?
+                    plain(&mut to, &cells)?;
                 } else {
-                    table.row(&mut to, &cells)?
+                    table.row(&mut to, &cells)?;
                 }
             }
         }

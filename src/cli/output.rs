@@ -42,7 +42,7 @@ pub(super) struct OutputArgs {
     /// How results are written.
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t = Format::Table, alias = "format")]
     output: Format,
-    /// No colours, as where NO_COLOR is set or the output is no terminal.
+    /// No colours, as where `NO_COLOR` is set or the output is no terminal.
     #[arg(long)]
     no_color: bool,
 }
@@ -142,7 +142,7 @@ fn armoured(json: &str) -> String {
     for c in json.chars() {
         if is_unsafe(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                text.extend([format!("\\u{unit:04x}")]);
             }
         } else {
             text.push(c);

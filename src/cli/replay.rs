@@ -132,7 +132,7 @@ impl Replay {
                 }
             }
             Format::Json | Format::Jsonl | Format::Yaml => {
-                out.data(&mut text, "tidegate.replay/1", &summary)?
+                out.data(&mut text, "tidegate.replay/1", &summary)?;
             }
         }
         if to_stdout {

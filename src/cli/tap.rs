@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Failure;
 use super::history::{FromState, Rows};
 use super::output::OutputArgs;
-use crate::state::read::{Filter, Reader};
+use crate::state::read::{Filter, Known, Reader};
 
 /// Rows that are read at once.
 const ROWS: u32 = 1_000;
@@ -46,7 +46,7 @@ impl Tap {
             filter: self.from.filter(),
             rows: Rows::new(self.output.out()),
             reader,
-            known: Default::default(),
+            known: Known::default(),
             id: 0,
         };
         feed.begin(self.last)?;
@@ -63,7 +63,7 @@ struct Feed {
     reader: Reader,
     filter: Filter,
     rows: Rows,
-    known: crate::state::read::Known,
+    known: Known,
     /// The number of the last decision that was looked at.
     id: i64,
 }

@@ -250,6 +250,7 @@ pub struct Near {
     pub outcome: String,
 }
 
+#[expect(clippy::ref_option, reason = "serde asks for references")]
 fn iso<S: Serializer>(at: &Option<Second>, to: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => to.collect_str(at),

@@ -17,30 +17,6 @@ pub(super) fn head(step: &Step) -> String {
     let hold = step.hold.as_ref().map_or(String::new(), |hold| format!(" in hold {hold}"));
     let why = step.why.as_ref();
     let Some(reason) = reason_of(&step.reason) else { return unreadable(&step.reason) };
-    match reason {
-        Reason::Completed => format!("Submitted: Koji completed the build lately{}.", completed(why)),
-        Reason::Trail => {
-            let seen = why.and_then(|why| why.trail.as_ref()).map(in_tag);
-            format!("Submitted: the build is new, it was seen on its way{}.", seen.unwrap_or_default())
-        }
-        Reason::KnownBuild => {
-            let known = why.and_then(|why| why.known.as_ref());
-            let known = known.map(|seen| format!("{} already at {}", safe(&seen.tag), utc(seen.at)));
-            format!(
-                "Dropped: the build is not new. It was in {}.",
-                known.unwrap_or_else(|| "a followed tag before".into())
-            )
-        }
-        Reason::NoFreshEvidence => format!("Held{hold}: nothing shows that the build is new."),
-        Reason::MassRebuild => format!("Held{hold}: it belongs to a mass rebuild."),
-        Reason::BuildInTag => format!("Duplicate: the build was already in {tag}."),
-        Reason::DroppedByOperator | Reason::ReleasedByOperator => by_operator(reason, step.command.as_ref()),
-        _ => fixed_head(reason, &hold),
-    }
-}
-
-/// Sentences that need no facts.
-fn fixed_head(reason: Reason, hold: &str) -> String {
     let text = match reason {
         Reason::OtherTopic => "Ignored: the message is of a kind that decides nothing.",
         Reason::OtherInstance => "Ignored: the message is of another Koji instance.",
@@ -51,22 +27,31 @@ fn fixed_head(reason: Reason, hold: &str) -> String {
         Reason::NotEligible => "Ignored: its package is not one of those that are rebuilt.",
         Reason::BeforeBegin => "Ignored: it was tagged before the time from which this pipeline decides.",
         Reason::MessageSeen => "Duplicate: this very message was read before.",
+        Reason::BuildInTag => return format!("Duplicate: the build was already in {tag}."),
         Reason::AlreadySubmitted => "Duplicate: the build was submitted before, and none is submitted twice.",
+        Reason::KnownBuild => {
+            let known = why.and_then(|why| why.known.as_ref());
+            let known = known.map(|seen| format!("{} already at {}", safe(&seen.tag), utc(seen.at)));
+            let known = known.unwrap_or_else(|| "a followed tag before".into());
+            return format!("Dropped: the build is not new. It was in {known}.");
+        }
+        Reason::DroppedByOperator | Reason::ReleasedByOperator => {
+            return by_operator(reason, step.command.as_ref());
+        }
         Reason::DroppedByRule => "Dropped by the rule for holds that nobody decides.",
         Reason::Superseded => "Dropped: a newer build of the package was submitted meanwhile.",
+        Reason::Completed => return format!("Submitted: Koji completed the build lately{}.", completed(why)),
+        Reason::Trail => {
+            let seen = why.and_then(|why| why.trail.as_ref()).map(in_tag).unwrap_or_default();
+            return format!("Submitted: the build is new, it was seen on its way{seen}.");
+        }
         Reason::ReleasedByRule => "Submitted by the rule for holds that nobody decides.",
+        Reason::NoFreshEvidence => return format!("Held{hold}: nothing shows that the build is new."),
+        Reason::MassRebuild => return format!("Held{hold}: it belongs to a mass rebuild."),
         Reason::EndOfInput => {
             return format!("Held{hold}: the input ended before the build could be decided.");
         }
         Reason::Unreadable => "Dead letter: the message cannot be read.",
-        Reason::Completed
-        | Reason::Trail
-        | Reason::KnownBuild
-        | Reason::NoFreshEvidence
-        | Reason::MassRebuild
-        | Reason::BuildInTag
-        | Reason::DroppedByOperator
-        | Reason::ReleasedByOperator => reason.outcome().word(),
     };
     text.to_owned()
 }
@@ -233,23 +218,21 @@ fn stated_rule(rules: Option<&Rules>) -> String {
 fn evidence(reason: Reason, why: Option<&Why>, rules: Option<&Rules>) -> Option<String> {
     let why = why?;
     let age = rules.map_or(String::new(), |rules| format!(" within {}", length(rules.max_trail_age)));
-    match reason {
-        Reason::Completed => Some(format!(
+    if reason == Reason::Completed {
+        return Some(format!(
             "A build that Koji completed{age} cannot be an old one: tagging does not complete a build."
-        )),
-        Reason::Trail => Some(format!(
+        ));
+    }
+    if reason == Reason::Trail {
+        return Some(format!(
             "New builds pass through a candidate or side tag on their way. One that did{age}, outside a burst of that tag, \
              counts as new."
-        )),
-        Reason::MassRebuild | Reason::EndOfInput => {
-            let seen =
-                why.trail.as_ref().map(|seen| format!("Evidence that it is new: it was{}.", in_tag(seen)));
-            why.completed_at
-                .map(|at| format!("Evidence that it is new: Koji completed it at {}.", utc(at)))
-                .or(seen)
-        }
-        _ => None,
+        ));
     }
+    let seen = why.trail.as_ref().map(|seen| format!("it was{}", in_tag(seen)));
+    let seen = why.completed_at.map(|at| format!("Koji completed it at {}", utc(at))).or(seen)?;
+    let held_anyway = matches!(reason, Reason::MassRebuild | Reason::EndOfInput);
+    held_anyway.then(|| format!("Evidence that it is new: {seen}."))
 }
 
 /// What would have shown that a build is new, and that it was not seen.

@@ -32,14 +32,13 @@ impl Reader {
         }
         let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.busy_timeout(OUTSIDER)?;
-        check_kind(&db, path, schema::MIGRATIONS).map_err(|error| match error {
-            StateError::Sqlite(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) =>
-            {
-                StateError::Foreign { path: path.to_owned() }
-            }
-            other => other,
-        })?;
+        let is_database = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        if is_database
+            .is_err_and(|error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase))
+        {
+            return Err(StateError::Foreign { path: path.to_owned() });
+        }
+        check_kind(&db, path, schema::MIGRATIONS)?;
         let (found, known) = (schema::version_of(&db)?, schema::newest());
         if found < known {
             return Err(StateError::Older { path: path.to_owned(), found, known });

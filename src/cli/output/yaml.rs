@@ -75,8 +75,8 @@ fn write_text(to: &mut String, text: &str, key: bool) {
     for c in text.chars() {
         match c {
             '"' | '\\' => to.extend(['\\', c]),
-            _ if is_unsafe(c) && u32::from(c) > 0xffff => to.push_str(&format!("\\U{:08x}", u32::from(c))),
-            _ if is_unsafe(c) => to.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ if is_unsafe(c) && u32::from(c) > 0xffff => to.extend([format!("\\U{:08x}", u32::from(c))]),
+            _ if is_unsafe(c) => to.extend([format!("\\u{:04x}", u32::from(c))]),
             _ => to.push(c),
         }
     }

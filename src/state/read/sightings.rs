@@ -67,18 +67,15 @@ impl Reader {
             let instance = self.name(fact.build.instance.0, known)?;
             let build_id = Some(fact.build.id);
             // A row of an older version does not say which instance it is of.
-            let is_its = |story: &&mut Story| {
+            let is_its = |story: &Story| {
                 story.build_id == build_id && (story.instance == instance || story.instance.is_none())
             };
-            let index = match stories.iter_mut().position(|mut story| is_its(&&mut story)) {
-                Some(index) => index,
-                None => {
-                    stories.push(Story { build_id, instance, ..Story::default() });
-                    stories.len() - 1
-                }
-            };
+            let index = stories.iter().position(is_its).unwrap_or(stories.len());
+            if index == stories.len() {
+                stories.push(Story { build_id, instance, ..Story::default() });
+            }
             if let Some(story) = stories.get_mut(index) {
-                self.add(story, fact.what, print, known)?;
+                self.add(story, &fact.what, print, known)?;
             }
         }
         for story in stories {
@@ -94,8 +91,8 @@ impl Reader {
         Ok(())
     }
 
-    fn add(&self, story: &mut Story, what: What, wanted: u64, known: &mut Known) -> Result<(), StateError> {
-        match what {
+    fn add(&self, story: &mut Story, what: &What, wanted: u64, known: &mut Known) -> Result<(), StateError> {
+        match *what {
             What::Submitted => story.submitted = true,
             What::Seen { at, what, tag, print } => {
                 let tag = tag.map(|tag| self.name(tag.0, known)).transpose()?.flatten();
@@ -152,7 +149,7 @@ fn of_tags(fact: SeenFact, wanted: impl Fn(u64, u64) -> bool) -> Option<Fact> {
         }
         SeenFact::Known(key, at) => seen(key, at, Sighted::Imported, 0),
         SeenFact::Entry(key, entry) => seen(key, entry.first(), Sighted::Tagged, entry.message()),
-        SeenFact::Submitted(build) => wanted(build.id, 0).then(|| Fact { build, what: What::Submitted }),
+        SeenFact::Submitted(build) => wanted(build.id, 0).then_some(Fact { build, what: What::Submitted }),
         SeenFact::Revoked(_) | SeenFact::Swept(_) => None,
     }
 }
