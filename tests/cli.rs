@@ -131,7 +131,37 @@ fn help_begins_with_examples() {
         let (example, usage) = (text.find("Examples:").unwrap(), text.find("Usage:").unwrap());
         assert!(example < usage, "{command:?}: {text}");
         for line in text.lines().take_while(|line| !line.starts_with("Usage:")) {
-            assert!(line.chars().count() <= 96, "{line}");
+            assert!(line.chars().count() <= 100, "{line}");
         }
     }
+}
+
+/// The commands of a block of the README, and the block of what the last one prints.
+fn readme_block() -> (Vec<String>, String) {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = page.split("## Why was this build held?").nth(1).unwrap();
+    let mut blocks = section.split("```").skip(1).step_by(2);
+    let commands = blocks.next().unwrap().lines().filter(|line| line.starts_with("tidegate "));
+    (commands.map(str::to_owned).collect(), blocks.next().unwrap().trim().to_owned())
+}
+
+#[test]
+fn the_readme_leads_to_why_a_build_was_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    std::os::unix::fs::symlink(pipelines, dir.path().join("pipelines")).unwrap();
+    let (commands, expected) = readme_block();
+    assert!((3..=4).contains(&commands.len()), "with the build of Tidegate five at the most");
+    let mut last = String::new();
+    for line in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        let output = command.current_dir(dir.path()).args(line.split_whitespace().skip(1)).output().unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        last = String::from_utf8(output.stdout).unwrap();
+    }
+    // Another version of a pipeline file has another hash.
+    let without_hash = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.contains("configuration ")).map(str::to_owned).collect()
+    };
+    assert_eq!(without_hash(last.trim()), without_hash(&expected), "the README shows something else");
 }

@@ -22,6 +22,7 @@ use tidegate::time::{Second, Seconds};
 const T: i64 = 1_738_648_800;
 
 /// A stream, what an operator said afterwards, and what is asked.
+#[derive(Clone)]
 struct Case {
     settings: Settings,
     messages: String,
@@ -359,6 +360,28 @@ fn no_golden_file_is_left_over() {
         files.map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect();
     let reasons: BTreeSet<String> = Reason::ALL.iter().map(|reason| reason.word().to_owned()).collect();
     assert_eq!(names, reasons);
+}
+
+#[test]
+fn builds_of_one_name_in_two_instances_are_both_told() {
+    let mut case = streamed(&[
+        state_change(10, "1", 1),
+        tag(100, "2", "f42"),
+        tag(110, "3", "f42").replace("primary", "riscv"),
+        tag(111, "4", "f42").replace("primary", "riscv").replace(":7,", ":70,"),
+        tick(200),
+    ]);
+    case.settings.route.instances.push("riscv".to_owned());
+    let titles = |asked: &'static str| -> Vec<String> {
+        let output = explained(&Case { asked, ..case.clone() }, &[]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter(|line| line.starts_with("bash-")).map(str::to_owned).collect()
+    };
+    let primary = "bash-5.2.37-1.fc42 (build 7 of Koji instance primary): submitted".to_owned();
+    let [riscv, other] =
+        [7, 70].map(|build| format!("bash-5.2.37-1.fc42 (build {build} of Koji instance riscv): held in h1"));
+    assert_eq!(titles("bash-5.2.37-1.fc42"), [primary.clone(), riscv.clone(), other]);
+    assert_eq!(titles("7"), [primary, riscv]);
 }
 
 #[test]

@@ -151,6 +151,26 @@ fn readers_refuse_what_they_cannot_read() {
     }
 }
 
+/// A file of version 1 has no fingerprints, nor what came with them.
+#[test]
+fn what_an_older_version_wrote_is_found_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fill(dir.path(), "one.jsonl", &tagged(1, 5));
+    let old = "DELETE FROM finder; UPDATE decision SET instance = NULL; UPDATE pipeline SET rules = NULL;";
+    Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    fill(dir.path(), "two.jsonl", &tagged(100, 5));
+    for (asked, build) in [("p2-1-1.fc42", 2), ("3", 3), ("m-4", 4), ("p101-1-1.fc42", 101), ("m-102", 102)] {
+        let stories = Reader::open(&path).unwrap().stories(asked).unwrap();
+        assert_eq!(stories.len(), 1, "{asked}");
+        assert_eq!((stories[0].build_id, stories[0].steps.len()), (Some(build), 1), "{asked}");
+        let told = tidegate(&["explain", asked], &path);
+        assert!(told.status.success(), "{told:?}");
+    }
+    let output = tidegate(&["explain", "p2-1-2.fc42"], &path);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("p2-1-1.fc42 (build 2): held"), "{said}");
+}
+
 /// Ends what a test started, however the test ends.
 struct Running(Child);
 
@@ -243,4 +263,21 @@ fn a_million_decisions_answer_at_once() {
         assert!(stories.iter().all(|story| story.steps.len() == 1), "{asked}: {stories:?}");
         assert!(took < AT_MOST, "{asked}: {took:?}");
     }
+}
+
+/// Starting a process copies every descriptor for a moment, that of the lock too.
+#[test]
+fn the_lock_is_given_back_while_other_threads_start_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            for _ in 0..200 {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        while !starting.is_finished() {
+            drop(State::open(&path, false).unwrap());
+        }
+    });
 }

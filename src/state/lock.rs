@@ -19,7 +19,15 @@ const NAME_MAX_BYTES: u64 = 32;
 /// The right to write a state; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for WriterLock {
+    /// Said, not left to the closing: a child that another thread is just starting holds a copy of the descriptor for a moment.
+    fn drop(&mut self) {
+        // Where it fails, closing gives the lock back all the same.
+        flock(&self.file, FlockOperation::Unlock).ok();
+    }
 }
 
 impl WriterLock {
@@ -44,7 +52,7 @@ impl WriterLock {
         }
         file.set_len(0).map_err(fail)?;
         writeln!(file, "{}", std::process::id()).map_err(fail)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
