@@ -3,15 +3,19 @@
 mod backtest;
 mod check;
 mod config;
+mod explain;
 mod generate;
+mod history;
 mod known;
+mod output;
 mod replay;
 mod score;
+mod tap;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::pipeline::{self, Override, Pipeline, Report, Unresolved};
 use crate::replay::ReplayError;
@@ -22,6 +26,7 @@ use crate::state::StateError;
 enum Exit {
     Failed = 1,
     Usage = 2,
+    NotFound = 4,
     Refused = 5,
 }
 
@@ -32,6 +37,12 @@ enum Exit {
     name = "tidegate",
     version,
     max_term_width = 110,
+    before_long_help = "Examples:
+  tidegate generate branching --truth stream
+  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --input stream/events.jsonl \\
+      --packages stream/packages.txt --state eln.db
+  tidegate explain bash-5.2.37-1.fc42 --state eln.db
+  tidegate history --state eln.db --outcome held",
     after_help = "Exit codes: 0 fine, 1 failed, 2 wrong usage, 3 degraded or a decision is waiting, 4 not found, 5 refused."
 )]
 pub struct Cli {
@@ -45,6 +56,9 @@ enum Command {
     Config(config::Config),
     Backtest(backtest::Backtest),
     Replay(replay::Replay),
+    Explain(explain::Explain),
+    History(history::History),
+    Tap(tap::Tap),
     Known(known::Known),
     Generate(generate::Generate),
     Score(score::Score),
@@ -64,15 +78,6 @@ impl PipelineArgs {
     fn load(&self) -> Result<Pipeline, Failure> {
         Ok(pipeline::load(&self.pipeline, &self.overrides)?)
     }
-}
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Why a command failed.
@@ -96,6 +101,10 @@ enum Failure {
     Score(#[from] crate::score::ScoreError),
     #[error(transparent)]
     Backtest(#[from] crate::replay::backtest::BacktestError),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{path}: cannot be written: {source}", path = path.display())]
+    File { path: PathBuf, source: std::io::Error },
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -114,11 +123,13 @@ impl Failure {
                 return Exit::Refused;
             }
             Self::Generate(_) => return Exit::Usage,
+            Self::NotFound(_) => return Exit::NotFound,
             Self::Pipeline(_)
             | Self::Unresolved(_)
             | Self::Replay(_)
             | Self::Input(_)
             | Self::Generated { .. }
+            | Self::File { .. }
             | Self::Score(_)
             | Self::Backtest(_)
             | Self::NotPassed
@@ -129,7 +140,9 @@ impl Failure {
             StateError::Network { .. }
             | StateError::Foreign { .. }
             | StateError::Newer { .. }
+            | StateError::Older { .. }
             | StateError::InUse { .. } => Exit::Refused,
+            StateError::Missing { .. } => Exit::NotFound,
             StateError::Place { .. } | StateError::Damaged { .. } | StateError::Sqlite(_) => Exit::Failed,
         }
     }
@@ -144,6 +157,9 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::History(history) => history.run(),
+        Command::Tap(tap) => tap.run(),
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),

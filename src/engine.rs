@@ -94,6 +94,8 @@ pub struct Engine {
     /// Events that were ignored for their package, oldest first.
     ignored: VecDeque<(Second, Arc<TagEvent>)>,
     runs: u32,
+    /// Commands of operators that were carried out.
+    commands: u32,
     now: Second,
     /// The watermark up to which events and timers were worked off.
     passed: Option<Second>,
@@ -149,6 +151,7 @@ impl Engine {
             newest_admitted: HashMap::default(),
             ignored: VecDeque::new(),
             runs: 0,
+            commands: 0,
             now: Second::MIN,
             passed: None,
             next_sweep: Second::MIN,
@@ -248,7 +251,7 @@ impl Engine {
             let Some(trigger) = self.triggers.get_mut(index) else { continue };
             for event in trigger.drain() {
                 let (_, evidence) = self.known.judge(&event, self.now);
-                let detail = Detail { event, evidence, run: None, hold: None };
+                let detail = Detail { event, evidence, run: None, hold: None, command: None };
                 self.hold(index, hold::HoldKind::Unproven, false, Reason::EndOfInput, detail);
             }
         }

@@ -20,6 +20,8 @@ pub mod engine;
 
 pub mod state;
 
+pub mod explain;
+
 pub mod input;
 
 pub mod governor;

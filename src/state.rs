@@ -2,17 +2,23 @@
 //!
 //! One transaction for each batch of records writes everything: how far the source was read, the engine, its memory,
 //! holds, admitted builds and decisions (invariant I7). What grows is appended by rowid; look-ups are answered from memory.
-//! `docs/state.md` describes the tables.
+//! One process writes ([`State`]), others may read meanwhile ([`read::Reader`]). `docs/state.md` describes the tables.
 
+mod find;
 mod load;
+mod lock;
 mod place;
+pub mod read;
 mod schema;
+mod trace;
 mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
+
+use self::lock::WriterLock;
 
 pub use self::load::{LoadError, Loaded};
 pub use self::write::{Batch, DeadLetter, SourceProgress};
@@ -24,11 +30,16 @@ pub const DEAD_LETTER_MAX_BYTES: usize = 64 * 1024;
 /// Dead letters that are kept; older ones give way and stay counted.
 pub const DEAD_LETTERS_MAX: u32 = 10_000;
 
-/// An open state file.
+/// How long a write waits for an outsider, such as `sqlite3`, who holds a lock of SQLite.
+const OUTSIDER: Duration = Duration::from_secs(5);
+
+/// A state file, open for its one writer.
 #[derive(Debug)]
 pub struct State {
     db: Connection,
     path: PathBuf,
+    /// Given up after the connection is closed.
+    _lock: WriterLock,
     /// Names written so far, the one for all others included.
     names_written: usize,
     /// Bytes of facts written since the last snapshot, and of that snapshot.
@@ -76,11 +87,35 @@ pub enum StateError {
         /// The newest that is known.
         known: i64,
     },
-    /// Another process has it open.
-    #[error("the state file {} is in use by another process: only one may write it", path.display())]
+    /// Another process writes it.
+    #[error(
+        "the state file {} is in use by {}: only one may write it at a time; wait until that ends, or stop it. `tidegate \
+         explain`, `history` and `tap` read it meanwhile", path.display(), writer(*by)
+    )]
     InUse {
         /// The file.
         path: PathBuf,
+        /// The process, where it is known.
+        by: Option<u32>,
+    },
+    /// There is no such file to read.
+    #[error("there is no state file {}: `tidegate replay ... --state {}` writes one", path.display(), path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was written by an older version, and a reader cannot bring it up.
+    #[error(
+        "the state file {} has schema {found}, and reading it takes schema {known}: continue it once with this version (`tidegate \
+         known stats PIPELINE --state {}` does), which copies it first and brings it up", path.display(), path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
     },
     /// A stored value cannot be read.
     #[error("the state file is damaged: {what} cannot be read ({detail}); restore a backup")]
@@ -95,6 +130,10 @@ pub enum StateError {
     Sqlite(#[from] rusqlite::Error),
 }
 
+fn writer(process: Option<u32>) -> String {
+    process.map_or("another process".to_owned(), |id| format!("another Tidegate (process {id})"))
+}
+
 impl State {
     /// Opens a state file, or makes one, and brings it to the newest schema; an older one is copied first.
     ///
@@ -105,16 +144,18 @@ impl State {
     }
 
     fn open_with(path: &Path, allow_network: bool, migrations: &[&str]) -> Result<Self, StateError> {
-        place::prepare(path, allow_network)?;
+        if !allow_network {
+            place::check(path)?;
+        }
+        let lock = WriterLock::take(path)?;
+        place::prepare(path)?;
         let mut db = Connection::open(path)?;
         let in_use = |error: rusqlite::Error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DatabaseBusy) => StateError::InUse { path: path.to_owned() },
+            Some(rusqlite::ErrorCode::DatabaseBusy) => StateError::InUse { path: path.to_owned(), by: None },
             Some(rusqlite::ErrorCode::NotADatabase) => StateError::Foreign { path: path.to_owned() },
             _ => StateError::Sqlite(error),
         };
-        db.busy_timeout(Duration::ZERO)?;
-        // Exclusive: the lock is taken with the first read and kept, so that a second writer is told at once.
-        db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(in_use)?;
+        db.busy_timeout(OUTSIDER)?;
         db.pragma_update(None, "journal_mode", "WAL").map_err(in_use)?;
         db.pragma_update(None, "synchronous", "NORMAL")?;
         db.pragma_update(None, "foreign_keys", "ON")?;
@@ -131,7 +172,7 @@ impl State {
         };
         let fact_bytes = (bytes(false)?, bytes(true)?);
         let names_written = usize::try_from(names).unwrap_or(0) + 1;
-        Ok(Self { db, path: path.to_owned(), names_written, fact_bytes })
+        Ok(Self { db, path: path.to_owned(), _lock: lock, names_written, fact_bytes })
     }
 
     /// Where the file stands.
@@ -241,7 +282,7 @@ mod tests {
         assert_eq!(state.id().unwrap().as_deref(), Some("one"));
         state.db.execute("INSERT INTO extra VALUES (1)", []).unwrap();
         drop(state);
-        let copy = Connection::open(path.with_extension("db.schema-1")).unwrap();
+        let copy = Connection::open(path.with_extension("db.schema-2")).unwrap();
         let id: String = copy.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
         assert_eq!(id, "one");
     }

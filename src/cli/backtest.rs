@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::json;
 
-use super::{Failure, Format, say};
+use super::output::{Format, OutputArgs, plain};
+use super::{Failure, say};
 use crate::pipeline::{self, Override};
 use crate::replay::Options;
 use crate::replay::backtest::backtest;
@@ -56,9 +56,8 @@ pub(super) struct Backtest {
     /// How many of the records that differ the text names; JSON has all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     show: usize,
-    /// How the result is written.
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl Backtest {
@@ -78,19 +77,20 @@ impl Backtest {
         let mut progress = |_, records| bar.set_message(format!("{records} records"));
         let comparison = backtest((old, new), &options, self.truth.as_deref(), &mut progress)?;
         bar.finish_and_clear();
-        let text = match self.output {
-            Format::Text => comparison.text(self.show).to_string(),
-            Format::Json => {
-                let mut document = json!({"schema": "tidegate.backtest/1"});
-                let found = serde_json::to_value(&comparison).map_err(std::io::Error::from)?;
-                if let (Some(document), serde_json::Value::Object(found)) = (document.as_object_mut(), found)
-                {
-                    document.extend(found);
+        let (out, mut to) = (self.output.out(), std::io::stdout().lock());
+        match out.format {
+            Format::Table => write!(to, "{}", comparison.text(self.show))?,
+            Format::Plain => {
+                for difference in &comparison.differences {
+                    let fields = difference.fields();
+                    plain(&mut to, &fields.each_ref().map(String::as_str))?;
                 }
-                serde_json::to_string_pretty(&document).map_err(std::io::Error::from)? + "\n"
             }
-        };
-        Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+            Format::Json | Format::Jsonl | Format::Yaml => {
+                out.data(&mut to, "tidegate.backtest/1", &comparison)?
+            }
+        }
+        Ok(())
     }
 
     fn settings(&self, path: &Path) -> Result<Settings, Failure> {

@@ -8,8 +8,10 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Failure, Format};
+use super::Failure;
+use super::output::{Format, OutputArgs, plain};
 use crate::pipeline::{self, Entry, Finding, Guarantees, Origin, Override, Pipeline, Place, Report};
+use crate::text::escaped;
 use crate::trial::{self, Verdict};
 
 /// Check pipeline files: all errors at once, what the burst rules promise, the files' own tests
@@ -34,23 +36,32 @@ pub(super) struct Check {
     /// Only errors, warnings and failed tests.
     #[arg(long, short)]
     quiet: bool,
-    /// How the result is written.
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let checked: Vec<Checked> = self.files.iter().map(|file| self.check(file)).collect();
-        let text = match self.output {
-            Format::Text => checked.iter().map(|checked| checked.text(self.quiet)).collect::<String>(),
-            Format::Json => {
-                let files: Vec<Value> = checked.iter().map(Checked::json).collect();
-                let document = json!({"schema": "tidegate.check/1", "files": files});
-                serde_json::to_string_pretty(&document).map_err(std::io::Error::from)? + "\n"
+        let (out, mut to) = (self.output.out(), std::io::stdout().lock());
+        match out.format {
+            Format::Table => {
+                for checked in &checked {
+                    write!(to, "{}", checked.text(self.quiet))?;
+                }
             }
-        };
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+            Format::Plain => {
+                for told in checked.iter().flat_map(Checked::findings) {
+                    let fields = [&told.place, &told.severity, told.message, told.help]
+                        .map(|text| escaped(text).to_string());
+                    plain(&mut to, &fields.each_ref().map(String::as_str))?;
+                }
+            }
+            Format::Json | Format::Jsonl | Format::Yaml => {
+                let files: Vec<Value> = checked.iter().map(Checked::json).collect();
+                out.data(&mut to, "tidegate.check/1", &json!({"files": files}))?;
+            }
+        }
         let wrong = checked.iter().filter(|checked| !checked.fine()).count();
         if wrong == 0 { Ok(()) } else { Err(Failure::Check { wrong, files: checked.len() }) }
     }
@@ -121,6 +132,17 @@ impl Checked {
         }
         line(format_args!(""));
         text
+    }
+
+    /// All that is wrong or doubtful, failed tests included.
+    fn findings(&self) -> Vec<Told<'_>> {
+        match &self.result {
+            Err(report) => report.findings.iter().map(Told::new).collect(),
+            Ok((pipeline, tests)) => {
+                let failures = tests.iter().flat_map(|test| &test.failures);
+                pipeline.warnings.iter().chain(failures).map(Told::new).collect()
+            }
+        }
     }
 
     fn json(&self) -> Value {

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Format};
+use super::Failure;
+use super::output::{Format, OutputArgs, plain};
 use crate::engine::select::{PackageList, Select};
 use crate::input::lists;
 use crate::pipeline::{self, Difference, Override, Pipeline};
+use crate::text::escaped;
 
 /// Names of packages that are shown of each kind of change; JSON has all.
 const NAMES_SHOWN: usize = 20;
@@ -53,42 +55,54 @@ struct Diff {
     /// files here.
     #[arg(long, value_name = "FILE")]
     packages: Option<PathBuf>,
-    /// How the result is written.
-    #[arg(long, short, value_enum, default_value_t = Format::Text)]
-    output: Format,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 impl Config {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let text = match self.what {
-            What::Schema(Schema {}) => pretty(&pipeline::schema())?,
-            What::Diff(diff) => diff.text()?,
-        };
-        Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+        match self.what {
+            What::Schema(Schema {}) => {
+                let text = serde_json::to_string_pretty(&pipeline::schema()).map_err(std::io::Error::from)?;
+                Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+            }
+            What::Diff(diff) => diff.run(),
+        }
     }
 }
 
-fn pretty(value: &serde_json::Value) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value).map_err(std::io::Error::from)? + "\n")
-}
-
 impl Diff {
-    fn text(&self) -> Result<String, Failure> {
+    fn run(&self) -> Result<(), Failure> {
         let load = |path: &Path| pipeline::load(path, &self.overrides);
         let (old, new) = (load(&self.old)?, load(&self.new)?);
         let differences = pipeline::differences(&old, &new);
         let (before, after) = (self.list(&self.old, &old)?, self.list(&self.new, &new)?);
         let packages = Packages::compare((&old, before.as_ref()), (&new, after.as_ref()))?;
-        match self.output {
-            Format::Text => Ok(self.words(&differences, packages.as_ref())),
-            Format::Json => pretty(&json!({
-                "schema": "tidegate.config-diff/1",
-                "old": self.old.display().to_string(),
-                "new": self.new.display().to_string(),
-                "differences": differences,
-                "packages": packages.map(|packages| json!({"added": packages.added, "removed": packages.removed})),
-            })),
+        let (out, mut to) = (self.output.out(), std::io::stdout().lock());
+        match out.format {
+            Format::Table => write!(to, "{}", self.words(&differences, packages.as_ref()))?,
+            Format::Plain => {
+                for Difference { key, old, new, .. } in &differences {
+                    plain(
+                        &mut to,
+                        &[*key, old.as_str(), new.as_str()]
+                            .map(|text| escaped(text).to_string())
+                            .each_ref()
+                            .map(String::as_str),
+                    )?;
+                }
+            }
+            Format::Json | Format::Jsonl | Format::Yaml => {
+                let document = json!({
+                    "old": self.old.display().to_string(),
+                    "new": self.new.display().to_string(),
+                    "differences": differences,
+                    "packages": packages.map(|packages| json!({"added": packages.added, "removed": packages.removed})),
+                });
+                out.data(&mut to, "tidegate.config-diff/1", &document)?;
+            }
         }
+        Ok(())
     }
 
     /// The package list of a pipeline: the given one, else all that it names, else its fallback. `None` where they are

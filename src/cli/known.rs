@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
+use super::output::{Column, Format, OutputArgs, Table, plain};
 use super::{Failure, PipelineArgs, say};
 use crate::input::known::KnownBuild;
 use crate::replay::{ReplayError, import};
@@ -40,6 +42,8 @@ enum KnownCommand {
     Stats {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        output: OutputArgs,
     },
 }
 
@@ -60,7 +64,7 @@ impl Known {
         match self.command {
             KnownCommand::Import { common, files } => import_files(&common, &files),
             KnownCommand::Export { common, tag } => export(&common, tag.as_deref()),
-            KnownCommand::Stats { common } => stats(&common),
+            KnownCommand::Stats { common, output } => stats(&common, &output),
         }
     }
 }
@@ -106,16 +110,38 @@ fn export(common: &Common, only: Option<&str>) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn stats(common: &Common) -> Result<(), Failure> {
+/// How many builds are known in one tag.
+#[derive(Serialize)]
+struct TagCount<'a> {
+    tag: &'a str,
+    known_builds: usize,
+}
+
+fn stats(common: &Common, output: &OutputArgs) -> Result<(), Failure> {
     let (_, engine) = open(common)?;
-    let mut out = std::io::stdout().lock();
+    let (out, mut to) = (output.out(), std::io::stdout().lock());
     let mut counts = BTreeMap::new();
     for member in engine.knowledge().tags.family() {
         counts.insert(engine.name(member.tag), engine.knowledge().seen.in_tag(member.tag).len());
     }
-    writeln!(out, "{:<24} {:>12}", "tag", "known builds")?;
-    for (tag, count) in counts {
-        writeln!(out, "{:<24} {count:>12}", crate::text::escaped(tag).to_string())?;
+    let counts = counts.into_iter().map(|(tag, known_builds)| TagCount { tag, known_builds });
+    let mut table = Table::new(out, &[Column::text("tag", 24), Column::number("known builds", 12)]);
+    match out.format {
+        Format::Json | Format::Jsonl | Format::Yaml => {
+            let tags: Vec<_> = counts.collect();
+            out.data(&mut to, "tidegate.known/1", &BTreeMap::from([("tags", tags)]))?;
+        }
+        Format::Table | Format::Plain => {
+            for TagCount { tag, known_builds } in counts {
+                let cells = [crate::text::escaped(tag).to_string(), known_builds.to_string()];
+                let cells = cells.each_ref().map(String::as_str);
+                if out.format == Format::Plain {
+                    plain(&mut to, &cells)?;
+                } else {
+                    table.row(&mut to, &cells)?;
+                }
+            }
+        }
     }
     Ok(())
 }

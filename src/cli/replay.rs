@@ -6,20 +6,22 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, Format, PipelineArgs, say};
+use super::output::{Format, OutputArgs, plain};
+use super::{Failure, PipelineArgs, say};
 use crate::replay::summary::Standing;
 use crate::replay::{Options, replay, replay_watched};
 
 /// Run a pipeline over files of records, and tell what it would have decided
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  tidegate generate branching --seed 1 --truth /var/tmp/branching
-  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --set trigger.family=f41@2025-02-04T10:00:00Z,f42 \\
-      --input events.jsonl.zst --packages packages.txt --known known_builds.jsonl --decisions decisions.jsonl
-
-Records are JSON lines: the dump envelope of fedora-messaging, bare bodies with --kafka, or the legacy shape; plain,
-gzip or zstd. Each record gets one line in the decisions file; `admitted` counts as submitted there, and nothing is sent
-anywhere. With --state a later run goes on where this one stopped.")]
+#[command(
+    before_long_help = "Examples:
+  tidegate generate branching --seed 1 --truth stream
+  tidegate replay pipelines/eln.toml --set trigger.follow=f42 --input stream/events.jsonl \\
+      --packages stream/packages.txt --known stream/known_builds.jsonl --state eln.db",
+    after_long_help = "Records are JSON lines: the dump envelope of fedora-messaging, bare bodies with --kafka, or the legacy shape; \
+                       plain, gzip or zstd. Each record gets one line in the decisions file; `admitted` counts as submitted there, and nothing is sent \
+                       anywhere. With --state a later run goes on where this one stopped."
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Replay {
     #[command(flatten)]
@@ -54,9 +56,8 @@ pub(super) struct Replay {
     /// Write one decision a line to this file; `-` is standard output.
     #[arg(long, value_name = "OUT")]
     decisions: Option<PathBuf>,
-    /// How the summary is written.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Neither progress nor summary.
     #[arg(long, short)]
     quiet: bool,
@@ -74,6 +75,7 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn run(self) -> Result<(), Failure> {
         let pipeline = self.pipeline.load()?;
+        let out = self.output.out();
         if !self.quiet {
             for warning in &pipeline.warnings {
                 say(&warning.to_string());
@@ -121,14 +123,22 @@ impl Replay {
         if self.quiet {
             return Ok(());
         }
-        let text = match self.format {
-            Format::Text => summary.to_string(),
-            Format::Json => serde_json::to_string_pretty(&summary).map_err(std::io::Error::from)? + "\n",
-        };
+        let mut text = Vec::new();
+        match out.format {
+            Format::Table => write!(text, "{summary}")?,
+            Format::Plain => {
+                for (outcome, count) in &summary.outcomes {
+                    plain(&mut text, &[outcome, &count.to_string()])?;
+                }
+            }
+            Format::Json | Format::Jsonl | Format::Yaml => {
+                out.data(&mut text, "tidegate.replay/1", &summary)?;
+            }
+        }
         if to_stdout {
-            say(text.trim_end());
+            say(String::from_utf8_lossy(&text).trim_end());
         } else {
-            std::io::stdout().lock().write_all(text.as_bytes())?;
+            std::io::stdout().lock().write_all(&text)?;
         }
         Ok(())
     }

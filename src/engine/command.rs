@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::decision::{HoldId, Outcome, Reason};
 use super::hold::{HeldEvent, Selection};
+use super::save::Change;
+use crate::time::Second;
 
 /// What an operator wants done with a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,19 @@ pub enum Action {
     Release,
     /// Drop them.
     Drop,
+}
+
+/// A command that was carried out, for whoever asks later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandRecord {
+    /// Its number: 1 is the engine's first.
+    pub number: u32,
+    /// Event time when it was carried out.
+    pub at: Second,
+    /// What was commanded, by whom, and why.
+    pub command: HoldCommand,
+    /// Builds that it decided.
+    pub builds: usize,
 }
 
 /// What a command does, or would do.
@@ -103,6 +118,7 @@ impl Engine {
     /// Where the hold is not open, was changed meanwhile, holds nothing that is named, or no reason is given.
     pub fn command(&mut self, command: &HoldCommand) -> Result<CommandReport, Refused> {
         self.selected(command)?;
+        let undecided = self.decisions.len();
         let taken = self.holds.take(command.hold, |held| command.selection.names(&held.event));
         let done: Vec<(HeldEvent, Reason)> = match command.action {
             Action::Release => {
@@ -119,9 +135,25 @@ impl Engine {
         for index in 0..self.triggers.len() {
             self.close_empty_holds(index);
         }
+        self.record_command(command, undecided);
         let builds =
             done.iter().map(|(held, reason)| (held.event.nvr.as_str().to_owned(), *reason)).collect();
         Ok(CommandReport { builds, stay })
+    }
+
+    /// Numbers the command, and names it in all that was decided from the decision `first` on.
+    fn record_command(&mut self, command: &HoldCommand, first: usize) {
+        self.commands += 1;
+        let number = self.commands;
+        let decided = self.decisions.get_mut(first..).unwrap_or_default();
+        let builds = decided.len();
+        for detail in decided.iter_mut().filter_map(|decision| decision.detail.as_mut()) {
+            detail.command = Some(number);
+        }
+        let at = self.now;
+        self.changes.note(|| {
+            Change::Command(Box::new(CommandRecord { number, at, command: command.clone(), builds }))
+        });
     }
 
     fn selected(&self, command: &HoldCommand) -> Result<Vec<&HeldEvent>, Refused> {

@@ -200,6 +200,8 @@ pub struct Detail {
     pub run: Option<RunSummary>,
     /// The hold that it was put into, a burst's or not.
     pub hold: Option<HoldId>,
+    /// The number of the operator's command that it carries out.
+    pub command: Option<u32>,
 }
 
 /// What was known of a build when it was judged.

@@ -11,6 +11,7 @@ use super::Engine;
 use super::account::Account;
 use super::burst::Burst;
 use super::clock::PartitionClock;
+use super::command::CommandRecord;
 use super::counter::{Counter, CounterKey};
 use super::event::{Queued, TagEvent};
 use super::hold::{Hold, HoldChange};
@@ -34,6 +35,8 @@ pub enum Change {
     Counter(CounterKey),
     /// A package list was taken, put aside or accepted.
     Lists,
+    /// An operator's command was carried out.
+    Command(Box<CommandRecord>),
 }
 
 /// The part of an engine that is small and changes with every record.
@@ -46,6 +49,8 @@ pub struct Machine {
     triggers: Vec<Burst>,
     account: Account,
     runs: u32,
+    #[serde(default)]
+    commands: u32,
     holds_opened: u32,
     now: Second,
     passed: Option<Second>,
@@ -74,6 +79,8 @@ pub struct Changes {
     pub ignored: (bool, Vec<(Second, Arc<TagEvent>)>),
     /// The package lists, if they changed.
     pub lists: Option<Lists>,
+    /// Commands of operators that were carried out.
+    pub commands: Vec<CommandRecord>,
 }
 
 /// All that an engine is restored from.
@@ -143,6 +150,7 @@ impl Engine {
         engine.triggers = machine.triggers;
         engine.account = machine.account;
         engine.runs = machine.runs;
+        engine.commands = machine.commands;
         engine.now = machine.now;
         engine.passed = machine.passed;
         engine.lessons = machine.lessons;
@@ -181,6 +189,7 @@ impl Engine {
             triggers: self.triggers.clone(),
             account: self.account.clone(),
             runs: self.runs,
+            commands: self.commands,
             holds_opened: self.holds.opened(),
             now: self.now,
             passed: self.passed,
@@ -200,6 +209,7 @@ impl Engine {
             admitted: Vec::new(),
             ignored: (false, Vec::new()),
             lists: None,
+            commands: Vec::new(),
         };
         changes.names.1 =
             self.known.names.texts_from(names_written).iter().map(ToString::to_string).collect();
@@ -210,6 +220,7 @@ impl Engine {
                 Change::Ignored(at, event) => changes.ignored.1.push((at, event)),
                 Change::IgnoredAgain => changes.ignored = (true, Vec::new()),
                 Change::Counter(key) => drop(counters.insert(key)),
+                Change::Command(record) => changes.commands.push(*record),
                 Change::Lists => {
                     let (list, proposed) = self.select.lists();
                     changes.lists = Some((list.cloned(), proposed.cloned()));

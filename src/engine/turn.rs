@@ -104,8 +104,13 @@ impl Engine {
         if self.teaching {
             return;
         }
-        let detail =
-            Detail { event: Arc::clone(event), evidence: Evidence::default(), run: None, hold: None };
+        let detail = Detail {
+            event: Arc::clone(event),
+            evidence: Evidence::default(),
+            run: None,
+            hold: None,
+            command: None,
+        };
         self.decide_event(reason, None, detail);
         if reason == Reason::NotEligible && self.select.goes_by_list() {
             let now = self.now;
@@ -125,7 +130,8 @@ impl Engine {
         let (position, id, happened) = (event.position, event.id.clone(), event.happened);
         match tag_event(event, tagged, first) {
             Some(event) if !self.teaching => {
-                let detail = Detail { event, evidence: Evidence::default(), run: None, hold: None };
+                let detail =
+                    Detail { event, evidence: Evidence::default(), run: None, hold: None, command: None };
                 self.decide_event(reason, None, detail);
             }
             Some(_) | None => self.decide_at_once(position, id, reason, happened),

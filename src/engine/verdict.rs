@@ -43,7 +43,7 @@ impl Engine {
         };
         match self.verdict(index, standing, &evidence, kind, &event) {
             Verdict::Hold(held_as, reason) => {
-                let detail = Detail { event, evidence, run, hold: None };
+                let detail = Detail { event, evidence, run, hold: None, command: None };
                 self.hold(index, held_as, kind.is_some(), reason, detail);
             }
             Verdict::Final(reason) => {
@@ -51,7 +51,7 @@ impl Engine {
                     self.admit(&event);
                 }
                 let burst = self.hold_of_burst(index, kind);
-                self.decide_event(reason, burst, Detail { event, evidence, run, hold: None });
+                self.decide_event(reason, burst, Detail { event, evidence, run, hold: None, command: None });
             }
         }
     }
@@ -150,7 +150,7 @@ impl Engine {
             self.admit(event);
         }
         let (event, evidence) = (Arc::clone(event), held.evidence.clone());
-        self.decide_event(reason, None, Detail { event, evidence, run: None, hold: None });
+        self.decide_event(reason, None, Detail { event, evidence, run: None, hold: None, command: None });
     }
 
     /// The stated rule of a hold is due.

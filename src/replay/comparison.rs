@@ -6,10 +6,11 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 
-use super::summary::{Summary, grouped};
+use super::summary::Summary;
 use crate::engine::decision::Outcome;
 use crate::score::{Latency, Score};
 use crate::text::escaped;
+use crate::text::grouped;
 use crate::time::Seconds;
 
 /// Two pipelines over the same records.
@@ -89,6 +90,19 @@ fn as_list<S: Serializer>(
         list.serialize_element(&Change { old, new, records: *records })?;
     }
     list.end()
+}
+
+impl Line {
+    /// Its fields as one row: line, build, NVR, truth, then outcome, reason and hold of the first and of the second
+    /// pipeline; empty where there is nothing to say.
+    pub fn fields(&self) -> [String; 10] {
+        let text = |text: Option<&str>| text.map_or(String::new(), |text| escaped(text).to_string());
+        let ([a, b, c], [d, e, f]) = [&self.old, &self.new]
+            .map(|told| [text(Some(told.outcome)), text(told.reason), text(told.hold)])
+            .into();
+        let build = self.build.map_or(String::new(), |build| build.to_string());
+        [self.line.to_string(), build, text(self.nvr.as_deref()), text(self.truth), a, b, c, d, e, f]
+    }
 }
 
 impl Comparison {

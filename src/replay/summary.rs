@@ -8,7 +8,7 @@ use crate::engine::burst::RunReport;
 use crate::engine::decision::{Outcome, Reason};
 use crate::engine::hold::HoldKind;
 use crate::engine::{Engine, Output};
-use crate::text::escaped;
+use crate::text::{escaped, grouped};
 use crate::time::{Second, Seconds};
 
 /// Bursts told of one by one.
@@ -347,18 +347,6 @@ fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn how_long(hours: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "hours of builds are far below 2^63")]
     let minutes = (hours * 60.0).ceil() as i64;
@@ -368,13 +356,6 @@ fn how_long(hours: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 
     #[test]
     fn every_reason_stands_with_its_outcome() {

@@ -186,10 +186,10 @@ impl State {
     }
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
+pub(super) fn parse<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StateError> {
     serde_json::from_str(text).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }
 
-fn unpack<T: DeserializeOwned>(what: &'static str, data: &[u8]) -> Result<T, StateError> {
+pub(super) fn unpack<T: DeserializeOwned>(what: &'static str, data: &[u8]) -> Result<T, StateError> {
     postcard::from_bytes(data).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }

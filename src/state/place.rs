@@ -19,19 +19,22 @@ const NETWORK: [(i64, &str); 8] = [
     (0x0102_1997, "9P"),
 ];
 
-/// Makes the file if there is none, and sees to it that only its owner can read it.
-pub(super) fn prepare(path: &Path, allow_network: bool) -> Result<(), StateError> {
-    let at = |source| StateError::Place { path: path.to_owned(), source };
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(at)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(at)?;
-    if allow_network {
-        return Ok(());
-    }
-    let stat = rustix::fs::statfs(path).map_err(|source| at(source.into()))?;
+/// Refuses a place on a network file system.
+pub(super) fn check(path: &Path) -> Result<(), StateError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stat = rustix::fs::statfs(if path.exists() { path } else { folder });
+    let stat = stat.map_err(|source| StateError::Place { path: path.to_owned(), source: source.into() })?;
     match network_name(stat.f_type) {
         Some(kind) => Err(StateError::Network { path: path.to_owned(), kind }),
         None => Ok(()),
     }
+}
+
+/// Makes the file if there is none, and sees to it that only its owner can read it.
+pub(super) fn prepare(path: &Path) -> Result<(), StateError> {
+    let at = |source| StateError::Place { path: path.to_owned(), source };
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(at)?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(at)
 }
 
 fn network_name(magic: i64) -> Option<&'static str> {
@@ -53,7 +56,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
         std::fs::write(&path, b"").unwrap();
-        prepare(&path, false).unwrap();
+        prepare(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

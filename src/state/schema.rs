@@ -8,7 +8,7 @@ use super::StateError;
 pub(super) const APPLICATION_ID: i64 = 0x5449_4445;
 
 /// The statements that lead from each version to the next; the first makes version 1 of an empty file.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -52,6 +52,19 @@ CREATE TABLE dead_letter (
 ) STRICT;
 ";
 
+/// What explains a decision to a person: whose build it was, the numbers of the pipeline that decided, what operators said,
+/// and the fingerprints by which a decision is found.
+const VERSION_2: &str = "
+ALTER TABLE decision ADD COLUMN instance INTEGER;
+ALTER TABLE decision ADD COLUMN command INTEGER;
+ALTER TABLE pipeline ADD COLUMN rules TEXT;
+CREATE TABLE command (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, action TEXT NOT NULL,
+    hold INTEGER NOT NULL, selection TEXT NOT NULL, builds INTEGER NOT NULL
+) STRICT;
+CREATE TABLE finder (first INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
+";
+
 /// Brings a file to the newest version, step by step, each in a transaction of its own.
 pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), StateError> {
     for (version, statements) in (1i64..).zip(migrations) {
@@ -65,6 +78,11 @@ pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<(), St
         step.commit()?;
     }
     Ok(())
+}
+
+/// The version that this program writes.
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 /// The version of a file; 0 for an empty one.

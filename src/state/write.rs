@@ -3,6 +3,8 @@
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 
+use super::find::Prints;
+use super::trace;
 use super::{DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_MAX, State, StateError};
 use crate::engine::Engine;
 use crate::engine::decision::{Decision, Detail, Reason, RunSummary, TimeMark};
@@ -69,7 +71,7 @@ impl State {
         let transaction = self.db.transaction()?;
         write_engine(&transaction, engine, &changes)?;
         let appended = write_facts(&transaction, &changes.facts, false)?;
-        let pipeline = pipeline_id(&transaction, engine)?;
+        let pipeline = trace::pipeline_id(&transaction, engine)?;
         write_decisions(&transaction, engine, pipeline, batch.decisions)?;
         write_dead_letters(&transaction, batch.dead_letters)?;
         for source in batch.sources {
@@ -124,6 +126,7 @@ fn write_engine(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Res
     if let Some(lists) = &changes.lists {
         write_lists(db, lists)?;
     }
+    trace::write_commands(db, &changes.commands)?;
     write_holds(db, engine, &changes.holds)
 }
 
@@ -228,15 +231,6 @@ fn write_kind<T: Serialize>(
     Ok(bytes)
 }
 
-/// The number that decisions name the effective configuration by.
-fn pipeline_id(db: &Transaction<'_>, engine: &Engine) -> Result<i64, StateError> {
-    let settings = engine.settings();
-    let put = "INSERT INTO pipeline (name, hash) VALUES (?1, ?2) ON CONFLICT (hash) DO NOTHING";
-    db.prepare_cached(put)?.execute(params![settings.name, settings.hash])?;
-    let find = "SELECT id FROM pipeline WHERE hash = ?1";
-    Ok(db.prepare_cached(find)?.query_row(params![settings.hash], |row| row.get(0))?)
-}
-
 /// Writes the decisions that somebody may ask about; what concerns other tags and topics is only counted.
 fn write_decisions(
     db: &Transaction<'_>,
@@ -245,8 +239,10 @@ fn write_decisions(
     decisions: &[Decision],
 ) -> Result<(), StateError> {
     let put = "INSERT INTO decision (partition, offset, message_id, build_id, nvr, tag, outcome, reason, hold, event_time,
-               decided_at, pipeline, why) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+               decided_at, pipeline, why, instance, command)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let mut put = db.prepare_cached(put)?;
+    let mut prints = Prints::default();
     let told = decisions.iter().filter(|decision| decision.detail.is_some() || decision.code.is_some());
     for decision in told {
         let id = (decision.id != MessageId::None).then(|| decision.id.to_string());
@@ -268,9 +264,13 @@ fn write_decisions(
             decision.decided_at.map(|at| at.0),
             pipeline,
             judged.map(|detail| json("a decision", &Why::new(engine, detail))).transpose()?,
+            event.map(|event| event.build.instance.0),
+            detail.and_then(|detail| detail.command),
         ])?;
+        let names = event.map(|event| (event.nvr.as_str(), event.nvr.name()));
+        prints.push(event.map(|event| event.build.id), names, id.as_deref());
     }
-    Ok(())
+    trace::write_prints(db, &prints)
 }
 
 /// What explains a decision, with names as texts.
@@ -346,11 +346,11 @@ fn write_dead_letters(db: &Transaction<'_>, letters: &[DeadLetter]) -> Result<()
 }
 
 /// SQLite's integers are signed; offsets and build ids lie below 2^63.
-fn int(value: u64) -> i64 {
+pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn json(what: &'static str, value: &impl Serialize) -> Result<String, StateError> {
+pub(super) fn json(what: &'static str, value: &impl Serialize) -> Result<String, StateError> {
     serde_json::to_string(value).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }
 
