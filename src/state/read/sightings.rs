@@ -122,7 +122,7 @@ impl Reader {
         let wanted = |build: u64, of: u64| builds.contains(&build) || print != 0 && of == print;
         let numbers = builds.iter().copied().chain((print != 0).then_some(print));
         let needles = numbers.map(|number| packed("a number", &number)).collect::<Result<Vec<_>, _>>()?;
-        let needles: Vec<_> = needles.iter().map(|needle| memmem::Finder::new(needle)).collect();
+        let needles: Vec<_> = needles.iter().map(memmem::Finder::new).collect();
         let mut found = Vec::new();
         let mut statement = self.db.prepare_cached("SELECT kind, data FROM fact ORDER BY id")?;
         let mut rows = statement.query([])?;
