@@ -61,7 +61,8 @@ impl Entry {
     }
 }
 
-fn half(print: u64) -> u32 {
+/// Half a fingerprint, as an entry keeps it; 0 of 0 alone.
+pub fn half(print: u64) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "half of it is wanted")]
     let half = (print ^ print >> 32) as u32;
     if print == 0 { 0 } else { half.max(1) }

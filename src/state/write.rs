@@ -355,6 +355,6 @@ pub(super) fn json(what: &'static str, value: &impl Serialize) -> Result<String,
 }
 
 /// What nobody reads but Tidegate, in few bytes.
-fn packed(what: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, StateError> {
+pub(super) fn packed(what: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, StateError> {
     postcard::to_stdvec(value).map_err(|error| StateError::Damaged { what, detail: error.to_string() })
 }

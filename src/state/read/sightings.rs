@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use memchr::memmem;
+
 use super::Reader;
 use super::rows::Known;
 use crate::engine::decision::BuildKey;
-use crate::engine::entries::Entry;
+use crate::engine::entries::{Entry, half};
 use crate::engine::names::Name;
 use crate::engine::seen::{BuildInTag, SeenFact, fingerprint};
 use crate::engine::trail::TrailFact;
@@ -13,6 +15,7 @@ use crate::event::MessageId;
 use crate::explain::facts::{Sighted, Sighting, Story};
 use crate::state::StateError;
 use crate::state::load::unpack;
+use crate::state::write::packed;
 use crate::time::Second;
 
 /// What is looked for among the facts, beside the builds of stories that are there.
@@ -69,12 +72,12 @@ impl Reader {
     ) -> Result<(), StateError> {
         wanted.builds.extend(stories.iter().filter_map(|story| story.build_id));
         let print = wanted.message.as_ref().filter(|_| stories.is_empty()).map_or(0, fingerprint);
-        let mut facts = self.facts(|build, by| wanted.builds.contains(&build) || by.is(print))?;
+        let mut facts = self.facts(&wanted.builds, print)?;
         // Of a build that only a message named, all is told.
         let more: BTreeSet<u64> =
             facts.iter().map(|fact| fact.build.id).filter(|id| !wanted.builds.contains(id)).collect();
         if !more.is_empty() {
-            facts = self.facts(|build, _| more.contains(&build))?;
+            facts = self.facts(&more, 0)?;
         }
         for fact in facts {
             let instance = self.name(fact.build.instance.0, known)?;
@@ -122,17 +125,25 @@ impl Reader {
         Ok(())
     }
 
-    /// The facts about builds that are `wanted`, by number of the build and fingerprint of the message.
-    fn facts(&self, wanted: impl Fn(u64, Teller) -> bool) -> Result<Vec<Fact>, StateError> {
+    /// The facts about some builds, and about those that a message with a fingerprint (0: none) is about.
+    fn facts(&self, builds: &BTreeSet<u64>, print: u64) -> Result<Vec<Fact>, StateError> {
+        let wanted = |build: u64, by: Teller| builds.contains(&build) || by.is(print);
+        let prints = [print, u64::from(half(print))].into_iter().filter(|print| *print != 0);
+        let numbers = builds.iter().copied().chain(prints);
+        let needles = numbers.map(|number| packed("a number", &number)).collect::<Result<Vec<_>, _>>()?;
+        let needles: Vec<_> = needles.iter().map(memmem::Finder::new).collect();
         let mut found = Vec::new();
         let mut statement = self.db.prepare_cached("SELECT kind, data FROM fact ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let kind: String = row.get(0)?;
             let data = row.get_ref(1)?.as_blob().unwrap_or_default();
-            if kind == "seen" {
+            // Most rows say nothing of it: a number that is packed in one stands there byte for byte.
+            if !needles.iter().any(|needle| needle.find(data).is_some()) {
+                continue;
+            }
+            if row.get_ref(0)?.as_str() == Ok("seen") {
                 let facts: Vec<SeenFact> = unpack("facts of tags", data)?;
-                found.extend(facts.into_iter().filter_map(|fact| of_tags(fact, &wanted)));
+                found.extend(facts.into_iter().filter_map(|fact| of_tags(fact, wanted)));
             } else {
                 let facts: Vec<TrailFact> = unpack("facts of builds on their way", data)?;
                 found.extend(
