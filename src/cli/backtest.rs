@@ -87,7 +87,7 @@ impl Backtest {
                 }
             }
             Format::Json | Format::Jsonl | Format::Yaml => {
-                out.data(&mut to, "tidegate.backtest/1", &comparison)?
+                out.data(&mut to, "tidegate.backtest/1", &comparison)?;
             }
         }
         Ok(())

@@ -97,11 +97,19 @@ impl Line {
     /// pipeline; empty where there is nothing to say.
     pub fn fields(&self) -> [String; 10] {
         let text = |text: Option<&str>| text.map_or(String::new(), |text| escaped(text).to_string());
-        let ([a, b, c], [d, e, f]) = [&self.old, &self.new]
-            .map(|told| [text(Some(told.outcome)), text(told.reason), text(told.hold)])
-            .into();
         let build = self.build.map_or(String::new(), |build| build.to_string());
-        [self.line.to_string(), build, text(self.nvr.as_deref()), text(self.truth), a, b, c, d, e, f]
+        [
+            self.line.to_string(),
+            build,
+            text(self.nvr.as_deref()),
+            text(self.truth),
+            text(Some(self.old.outcome)),
+            text(self.old.reason),
+            text(self.old.hold),
+            text(Some(self.new.outcome)),
+            text(self.new.reason),
+            text(self.new.hold),
+        ]
     }
 }
 
