@@ -24,6 +24,8 @@ pub mod input;
 
 pub mod governor;
 
+pub mod hub;
+
 pub mod koji;
 
 pub mod replay;
