@@ -1,5 +1,6 @@
 //! The command line: what is typed, and which exit code comes back.
 
+mod fake_hub;
 mod generate;
 mod known;
 mod replay;
@@ -42,6 +43,7 @@ enum Command {
     Known(known::Known),
     Generate(generate::Generate),
     Score(score::Score),
+    FakeHub(fake_hub::FakeHub),
 }
 
 /// The pipeline file and what is set over it.
@@ -88,6 +90,8 @@ enum Failure {
     Generated { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Score(#[from] crate::score::ScoreError),
+    #[error(transparent)]
+    FakeHub(#[from] fake_hub::FakeHubError),
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("cannot write the result: {0}")]
@@ -110,6 +114,7 @@ impl Failure {
             | Self::Input(_)
             | Self::Generated { .. }
             | Self::Score(_)
+            | Self::FakeHub(_)
             | Self::NotPassed
             | Self::Write(_) => return Exit::Failed,
         };
@@ -132,6 +137,7 @@ pub fn run() -> ExitCode {
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),
+        Command::FakeHub(fake_hub) => fake_hub.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,17 +6,23 @@
 
 mod arguments;
 mod call;
+mod exchange;
 mod faults;
 mod methods;
 mod moment;
+mod payload;
+mod publish;
 mod rng;
+mod server;
 mod session;
+mod trouble;
 mod users;
 mod world;
 
-pub use self::call::Client;
 pub use self::moment::Moment;
-pub use self::session::Credentials;
+pub use self::publish::{JsonLines, Kept, Nowhere, Publisher};
+pub use self::server::{FakeHub, Latency, Pace, Settings, StartError};
+pub use self::trouble::{Point, Rule, Script, ScriptError, Trouble};
 pub use self::world::{
     Availability, BuildFile, BuildState, FarmFile, HostFile, Message, PackageFile, Stage, TagFile, TargetFile,
     TaskState, UserFile, World, WorldError, WorldFile,

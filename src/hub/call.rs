@@ -1,5 +1,7 @@
 //! Runs a call: the second of its two transactions.
 
+use std::collections::BTreeSet;
+
 use super::arguments::{Arguments, Signature};
 use super::faults::{self, NOT_ALLOWED, OFFLINE, UNKNOWN, generic};
 use super::methods;
@@ -20,11 +22,11 @@ pub(super) struct Turn<'a> {
 
 /// What the server in front of the hub knows of a client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Client {
+pub(super) struct Client {
     /// The subject of its certificate, `CN=releng,O=Example`.
-    pub subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// Whether the request went to the address for logins.
-    pub at_login: bool,
+    pub(super) at_login: bool,
 }
 
 /// A method of the hub.
@@ -67,6 +69,22 @@ impl Admitted {
     }
 }
 
+/// The rows of sessions that the second transaction of a call holds, in the order in which it takes them: its own where it
+/// has a number to keep, and that of each session it logs out.
+pub(super) fn rows(call: &Call, credentials: &Credentials) -> BTreeSet<i64> {
+    let mut rows = BTreeSet::new();
+    if credentials.callnum.is_some() {
+        rows.extend(credentials.session());
+    }
+    let logged_out = |call: &Call| {
+        let session = call.params.first().or_else(|| call.named.get("session_id"));
+        session.filter(|_| call.method == "logout").and_then(Value::as_int)
+    };
+    rows.extend(logged_out(call));
+    rows.extend(call.entries().iter().flatten().filter_map(logged_out));
+    rows
+}
+
 /// The second transaction: runs the call, and keeps its number if it wrote.
 pub(super) fn run(world: &mut World, admitted: &Admitted, client: &Client, call: &Call) -> Answer {
     let published = world.outbox.len();
@@ -84,6 +102,15 @@ pub(super) fn run(world: &mut World, admitted: &Admitted, client: &Client, call:
             world.outbox.truncate(published);
             Answer::Fault(fault)
         }
+    }
+}
+
+impl World {
+    /// Runs a call of a user at once, without a session; anonymously where there is no such user.
+    pub fn call_as(&mut self, user: &str, call: &Call) -> Answer {
+        let caller = Caller { user: self.user_named(user).map(|user| user.id), ..Caller::default() };
+        let admitted = Admitted { caller, since: self.last_event() };
+        run(self, &admitted, &Client::default(), call)
     }
 }
 

@@ -197,6 +197,18 @@ const HOSTS: &[Method] = &[
     method("host.initBuild", "HostExports.initBuild", &["data"], hosts::init_build),
     method("host.failBuild", "HostExports.failBuild", &["task_id", "build_id"], hosts::fail_build),
     method(
+        "host.completeBuild",
+        "HostExports.completeBuild",
+        &["task_id", "build_id", "srpm", "rpms", "brroots?", "logs?"],
+        hosts::complete_build,
+    ),
+    method(
+        "host.subtask",
+        "HostExports.subtask",
+        &["method", "arglist", "parent", "label?", "priority?", "arch?", "channel?"],
+        hosts::subtask,
+    ),
+    method(
         "host.tagBuild",
         "HostExports.tagBuild",
         &["task_id", "tag", "build", "force?", "fromtag?"],

@@ -45,13 +45,13 @@ pub(super) struct Session {
 
 /// What a request says about its session, as written there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Credentials {
+pub(super) struct Credentials {
     /// Number of the session; without it the caller is anonymous.
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
     /// Its key.
-    pub key: Option<String>,
+    pub(super) key: Option<String>,
     /// The number of the call.
-    pub callnum: Option<String>,
+    pub(super) callnum: Option<String>,
 }
 
 /// A caller that the hub has let in.
@@ -65,7 +65,7 @@ pub(super) struct Caller {
 
 impl Credentials {
     /// The number of the session that they name, if it is one.
-    pub fn session(&self) -> Option<i64> {
+    pub(super) fn session(&self) -> Option<i64> {
         self.id.as_deref().and_then(python_int)
     }
 }

@@ -121,6 +121,20 @@ impl World {
         std::mem::take(&mut self.outbox)
     }
 
+    /// Whether a host says that it is ready, from now on.
+    pub fn set_host_ready(&mut self, name: &str, ready: bool) {
+        let now = self.now;
+        for host in self.hosts.values_mut().filter(|host| host.name == name) {
+            host.ready = ready;
+            host.updated = Some(now);
+        }
+    }
+
+    /// How many tasks are not over.
+    pub fn count_live_tasks(&self) -> usize {
+        self.live_tasks.len()
+    }
+
     /// A new event, now.
     pub(super) fn event(&mut self) -> i64 {
         self.events.push(self.now);

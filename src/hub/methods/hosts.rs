@@ -3,7 +3,7 @@
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{generic, is_true, repr};
-use super::super::world::{BuildState, Host, NewBuild, Request, TaskState, World};
+use super::super::world::{BuildState, Host, NewBuild, NewTask, Request, TaskState, World};
 use super::query;
 use crate::koji::xmlrpc::{Answer, Fault, Limits, Struct, Value};
 
@@ -160,6 +160,15 @@ pub(super) fn init_build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<V
 }
 
 pub(super) fn fail_build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
+    end_build(turn, arguments, BuildState::Failed)
+}
+
+/// What a builder has uploaded is not looked at.
+pub(super) fn complete_build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
+    end_build(turn, arguments, BuildState::Complete)
+}
+
+fn end_build(turn: &mut Turn<'_>, arguments: &Arguments, state: BuildState) -> Result<Value, Fault> {
     let (host, task) = (turn.host()?, arguments.need_int("task_id")?);
     assert_host(turn, task, host)?;
     let build = turn.world.need_build(arguments.get("build_id"))?;
@@ -167,9 +176,28 @@ pub(super) fn fail_build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<V
         return Err(generic(format!("Task mismatch, got {task}, expected {:?}", build.task)));
     }
     let id = build.id;
-    turn.world.end_build(id, BuildState::Failed);
+    turn.world.end_build(id, state);
     turn.wrote = true;
     Ok(Value::Nil)
+}
+
+/// A task below another.
+pub(super) fn subtask(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
+    let (host, id) = (turn.host()?, arguments.need_int("parent")?);
+    assert_host(turn, id, host)?;
+    let parent = turn.world.need_task(id)?;
+    let request = arguments.get("arglist").as_array().ok_or_else(|| generic("arglist must be a list"))?;
+    let new = NewTask {
+        parent: Some(id),
+        label: arguments.text("label")?.map(str::to_owned),
+        arch: arguments.text("arch")?.unwrap_or("noarch").to_owned(),
+        channel: parent.channel,
+        priority: arguments.int("priority")?.unwrap_or(parent.priority - 1),
+        ..NewTask::new(arguments.need_text("method")?, request.to_vec(), parent.owner)
+    };
+    let task = turn.world.add_task(new);
+    turn.wrote = true;
+    Ok(Value::from(task))
 }
 
 pub(super) fn tag_build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {

@@ -179,8 +179,10 @@ pub(super) fn tag_bypass(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<V
     let tag = turn.world.need_tag(arguments.get("tag"))?;
     let id = tag.id;
     turn.world.assert_tag_access(tag, user, force)?;
-    turn.world.tag_build(id, build, user, force, turn.since)?;
+    let result = turn.world.tag_build(id, build, user, force, turn.since);
+    // Whatever the transaction does after this sees what others had committed by now.
     turn.since = turn.world.last_event();
+    result?;
     turn.wrote = true;
     Ok(Value::Nil)
 }

@@ -20,7 +20,7 @@ pub(super) struct Farm {
     timers_made: u64,
     /// FREE tasks that the scheduler has seen, by priority.
     waiting: BTreeSet<(i64, i64)>,
-    /// Tasks that the farm runs, not somebody by the calls for hosts.
+    /// Tasks that the farm runs.
     running: BTreeSet<i64>,
     /// Build tags whose repos are out of date, and since when.
     pub(super) stale: BTreeMap<i64, Moment>,
@@ -126,6 +126,11 @@ impl World {
                 self.done_in(id, seconds);
             }
         }
+    }
+
+    /// Whether the farm runs a task, not somebody by the calls for hosts.
+    pub(super) fn farm_runs(&self, id: i64) -> bool {
+        self.farm.running.contains(&id)
     }
 
     fn done_in(&mut self, id: i64, seconds: i64) {

@@ -89,7 +89,7 @@ impl World {
             return;
         }
         let mut headers = Map::new();
-        for name in package {
+        if let Some(name) = package {
             headers.insert(format!("fedora_messaging_rpm_{name}"), json!(true));
         }
         headers.insert(

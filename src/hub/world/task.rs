@@ -11,7 +11,7 @@ pub(in crate::hub) const PRIORITY_DEFAULT: i64 = 20;
 /// A task to be made.
 #[derive(Debug, Clone)]
 pub(in crate::hub) struct NewTask {
-    pub(in crate::hub) method: &'static str,
+    pub(in crate::hub) method: String,
     pub(in crate::hub) request: Vec<Value>,
     pub(in crate::hub) owner: i64,
     pub(in crate::hub) parent: Option<i64>,
@@ -23,9 +23,9 @@ pub(in crate::hub) struct NewTask {
 
 impl NewTask {
     /// A task without a parent, for any host of the default channel.
-    pub(in crate::hub) fn new(method: &'static str, request: Vec<Value>, owner: i64) -> Self {
+    pub(in crate::hub) fn new(method: &str, request: Vec<Value>, owner: i64) -> Self {
         Self {
-            method,
+            method: method.to_owned(),
             request,
             owner,
             parent: None,
@@ -47,7 +47,7 @@ impl World {
         self.live_tasks.insert(id);
         self.tasks.add(Task {
             id,
-            method: new.method.to_owned(),
+            method: new.method,
             request: new.request,
             state: TaskState::Free,
             owner: new.owner,
@@ -157,10 +157,11 @@ impl World {
         self.open_tasks.iter().filter_map(|id| self.tasks.get(*id))
     }
 
-    /// The load of a host: what its tasks weigh.
+    /// The load that a host of the farm reports: what its tasks weigh. A host that calls itself reports none.
     pub(in crate::hub) fn load_of(&self, host: i64) -> f64 {
+        let of_host = self.open_tasks().filter(|task| task.host == Some(host) && self.farm_runs(task.id));
         // Not `sum`, whose zero is -0.0.
-        self.open_tasks().filter(|task| task.host == Some(host)).fold(0.0, |sum, task| sum + task.load())
+        of_host.fold(0.0, |sum, task| sum + task.load())
     }
 }
 
