@@ -24,6 +24,6 @@ pub use self::publish::{JsonLines, Kept, Nowhere, Publisher};
 pub use self::server::{FakeHub, Latency, Pace, Settings, StartError};
 pub use self::trouble::{Point, Rule, Script, ScriptError, Trouble};
 pub use self::world::{
-    Availability, BuildFile, BuildState, FarmFile, HostFile, Message, PackageFile, Stage, TagFile, TargetFile,
-    TaskState, UserFile, World, WorldError, WorldFile,
+    Availability, BuildFile, BuildState, FarmFile, HostFile, Message, PackageFile, Stage, TagFile,
+    TargetFile, TaskState, UserFile, World, WorldError, WorldFile,
 };

@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use crate::hub::{
-    FakeHub as Hub, JsonLines, Latency, Nowhere, Pace, Publisher, Script, ScriptError, Settings, StartError, WorldError,
-    WorldFile,
+    FakeHub as Hub, JsonLines, Latency, Nowhere, Pace, Publisher, Script, ScriptError, Settings, StartError,
+    WorldError, WorldFile,
 };
 
 /// How often it is looked at whether messages can still be written.

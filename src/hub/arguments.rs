@@ -23,7 +23,8 @@ impl Signature {
     /// The arguments of `call`, or what Python says where they do not fit.
     pub(super) fn bind(&self, call: &Call) -> Result<Arguments, Fault> {
         let wrong = |text: String| Fault::new(PARAMETER, format!("{}() {text}", self.function));
-        let names: Vec<&'static str> = self.parameters.iter().map(|name| name.trim_end_matches('?')).collect();
+        let names: Vec<&'static str> =
+            self.parameters.iter().map(|name| name.trim_end_matches('?')).collect();
         let mut values: Vec<(&'static str, Value)> =
             names.iter().copied().zip(call.params.iter().cloned()).collect();
         for (name, value) in call.named.iter() {
@@ -137,14 +138,26 @@ mod tests {
         let none = || Call::new("x");
         for (signature, call, text) in [
             (BUILD, none().arg("s"), "RootExports.build() missing 1 required positional argument: 'target'"),
-            (BUILD, none(), "RootExports.build() missing 2 required positional arguments: 'src' and 'target'"),
+            (
+                BUILD,
+                none(),
+                "RootExports.build() missing 2 required positional arguments: 'src' and 'target'",
+            ),
             (
                 BUILD,
                 (0..6).fold(none(), Call::arg),
                 "RootExports.build() takes from 3 to 6 positional arguments but 7 were given",
             ),
-            (GET, none().arg(1).named("bogus", true), "get_build() got an unexpected keyword argument 'bogus'"),
-            (GET, none().arg(1).named("buildInfo", 2), "get_build() got multiple values for argument 'buildInfo'"),
+            (
+                GET,
+                none().arg(1).named("bogus", true),
+                "get_build() got an unexpected keyword argument 'bogus'",
+            ),
+            (
+                GET,
+                none().arg(1).named("buildInfo", 2),
+                "get_build() got multiple values for argument 'buildInfo'",
+            ),
             (
                 Signature { function: "RootExports.getKojiVersion", parameters: &[] },
                 none().arg(1),

@@ -167,10 +167,13 @@ fn read_entry(entry: &Value) -> Result<Call, Fault> {
     let method = members.get("methodName").and_then(Value::as_str);
     let method = method.ok_or_else(|| Fault::new(UNKNOWN, "<class 'KeyError'>: 'methodName'"))?;
     let params = members.get("params").unwrap_or(&Value::Nil);
-    let whole = Struct::new().with("methodName", method).with("params", match params {
-        Value::Array(items) => Value::Array(items.clone()),
-        _ => Value::Array(Vec::new()),
-    });
+    let whole = Struct::new().with("methodName", method).with(
+        "params",
+        match params {
+            Value::Array(items) => Value::Array(items.clone()),
+            _ => Value::Array(Vec::new()),
+        },
+    );
     let one = Call::new("multiCall").arg(vec![Value::from(whole)]);
     let mut calls = one.entries().ok_or_else(|| generic("a call of a multiCall cannot be read"))?;
     calls.pop().ok_or_else(|| generic("a call of a multiCall cannot be read"))

@@ -43,7 +43,11 @@ pub(super) async fn answer(
     };
     let (credentials, client) = read_head(&head.headers, head.uri.path(), head.uri.query());
     if head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
-        let text = if credentials.id.is_some() { "this hub takes no files" } else { "you must be logged-in to upload a file" };
+        let text = if credentials.id.is_some() {
+            "this hub takes no files"
+        } else {
+            "you must be logged-in to upload a file"
+        };
         return whole(&Answer::Fault(Fault::new(NOT_ALLOWED, text)));
     }
     let call = match Call::decode(&body, &Limits::default()) {
@@ -53,8 +57,13 @@ pub(super) async fn answer(
             return Ok(plain(StatusCode::BAD_REQUEST, &text));
         }
     };
-    let running = tokio::spawn(async move { run(&shared, call, &credentials, &client).await });
-    running.await.map_err(io::Error::other)?
+    let running = shared.begin_call();
+    let answer = tokio::spawn(async move {
+        let answer = run(&shared, call, &credentials, &client).await;
+        drop(running);
+        answer
+    });
+    answer.await.map_err(io::Error::other)?
 }
 
 /// Session and client, as the head of a request tells them.

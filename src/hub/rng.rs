@@ -42,7 +42,8 @@ impl Rng {
     pub(super) fn word(&mut self, length: usize) -> String {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let letters = LETTERS.len() as u64;
-        let letter = |number: u64| usize::try_from(number % letters).ok().and_then(|place| LETTERS.get(place));
+        let letter =
+            |number: u64| usize::try_from(number % letters).ok().and_then(|place| LETTERS.get(place));
         (0..length).filter_map(|_| letter(self.next())).map(|letter| char::from(*letter)).collect()
     }
 }

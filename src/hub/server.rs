@@ -106,9 +106,20 @@ pub(super) struct Shared {
     rows: Mutex<BTreeMap<i64, Arc<tokio::sync::Mutex<()>>>>,
     pub(super) latency: Latency,
     clock: Option<Clock>,
+    /// How many calls run, also those whose clients have gone away.
+    running: watch::Sender<usize>,
     /// How many calls wait to be released, and how often that has happened.
     stalled: watch::Sender<usize>,
     released: watch::Sender<u64>,
+}
+
+/// A call that runs.
+pub(super) struct Running(Arc<Shared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.send_modify(|count| *count -= 1);
+    }
 }
 
 /// The world and where its messages go.
@@ -172,6 +183,12 @@ impl Shared {
         row.lock_owned().await
     }
 
+    /// Counts a call until what this gives is dropped.
+    pub(super) fn begin_call(self: &Arc<Self>) -> Running {
+        self.running.send_modify(|count| *count += 1);
+        Running(Arc::clone(self))
+    }
+
     /// Waits so long, or until somebody releases what waits.
     pub(super) async fn stall(&self, millis: Option<u64>) {
         if let Some(millis) = millis {
@@ -213,6 +230,7 @@ impl FakeHub {
             rows: Mutex::default(),
             latency,
             clock,
+            running: watch::Sender::new(0),
             stalled: watch::Sender::new(0),
             released: watch::Sender::new(0),
         });
@@ -259,6 +277,13 @@ impl FakeHub {
         stalled.wait_for(|stalled| *stalled >= count).await.map(|_| ()).unwrap_or_default();
     }
 
+    /// Waits until no call runs any more, also none whose client has gone away.
+    pub async fn wait_idle(&self) {
+        let mut running = self.shared.running.subscribe();
+        // The sender lives as long as the hub.
+        running.wait_for(|running| *running == 0).await.map(|_| ()).unwrap_or_default();
+    }
+
     /// Lets all calls go on that wait to be released.
     pub fn release(&self) {
         self.shared.released.send_modify(|times| *times += 1);
@@ -273,6 +298,7 @@ impl FakeHub {
     pub async fn stop(self) {
         self.stop.send_replace(true);
         self.release();
+        self.wait_idle().await;
         for task in self.tasks {
             // One that has panicked has nothing more to end.
             task.await.unwrap_or_default();

@@ -100,7 +100,8 @@ impl World {
         if let Some(user) = user.filter(|user| user.blocked) {
             return Err(Fault::new(AUTH, format!("logins by {} are not allowed", user.name)));
         }
-        let exclusive = session.exclusive || self.exclusive_of(session.user) == session.master && session.master.is_some();
+        let exclusive = session.exclusive
+            || self.exclusive_of(session.user) == session.master && session.master.is_some();
         let may_be_locked = matches!(method, "exclusiveSession" | "login" | "logout");
         if !exclusive && self.exclusive_of(session.user).is_some() && !may_be_locked {
             return Err(Fault::new(AUTH_LOCK, "User locked by another session"));

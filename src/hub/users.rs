@@ -41,9 +41,7 @@ impl World {
     /// Whether a caller has a permission, by itself or as an admin.
     pub(super) fn may(&self, caller: &Caller, permission: &str) -> bool {
         let user = caller.user.and_then(|user| self.users.get(user));
-        user.is_some_and(|user| {
-            user.permissions.contains(permission) || user.permissions.contains("admin")
-        })
+        user.is_some_and(|user| user.permissions.contains(permission) || user.permissions.contains("admin"))
     }
 
     /// Refuses a caller without that permission.
@@ -51,9 +49,9 @@ impl World {
         if self.may(caller, permission) {
             return Ok(());
         }
-        let who = caller.user.map_or("user not logged in".to_owned(), |user| {
-            format!("logged in as {}", self.user_name(user))
-        });
+        let who = caller
+            .user
+            .map_or("user not logged in".to_owned(), |user| format!("logged in as {}", self.user_name(user)));
         Err(Fault::new(NOT_ALLOWED, format!("{permission} permission required ({who})")))
     }
 

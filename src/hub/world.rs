@@ -14,8 +14,8 @@ mod task;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::moment::Moment;
-use super::session::Sessions;
 use super::rng::Rng;
+use super::session::Sessions;
 use crate::koji::xmlrpc::{Fault, Struct, Value};
 
 pub use self::file::{

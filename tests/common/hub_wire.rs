@@ -22,9 +22,15 @@ impl Reply {
 
 /// Sends a request whose head has these lines beside those that HTTP wants; `None` where the connection ends without an
 /// answer.
-pub(crate) async fn send(address: SocketAddr, line: &str, headers: &[(String, String)], body: &[u8]) -> Option<Reply> {
+pub(crate) async fn send(
+    address: SocketAddr,
+    line: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Option<Reply> {
     let mut stream = TcpStream::connect(address).await.expect("the hub listens");
-    let mut head = format!("{line}\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut head =
+        format!("{line}\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
         head = head + name + ": " + value + "\r\n";
     }
@@ -41,7 +47,11 @@ pub(crate) async fn send(address: SocketAddr, line: &str, headers: &[(String, St
 }
 
 /// Sends a call, in a session if one is given with the number of the call.
-pub(crate) async fn call(address: SocketAddr, call: &Call, session: Option<(&Session, i64)>) -> Option<Answer> {
+pub(crate) async fn call(
+    address: SocketAddr,
+    call: &Call,
+    session: Option<(&Session, i64)>,
+) -> Option<Answer> {
     let mut headers = vec![("Content-Type".to_owned(), "text/xml".to_owned())];
     if let Some((session, callnum)) = session {
         headers.extend(session.headers());

@@ -6,8 +6,7 @@ use tidegate::koji::xmlrpc::{Answer, Call, Fault, Struct, Value};
 
 use super::hub_wire::{self, Session, login};
 
-const FAILED: &str =
-    "error building package (arch noarch), mock exited with status 1; see build.log or root.log for more information";
+const FAILED: &str = "error building package (arch noarch), mock exited with status 1; see build.log or root.log for more information";
 
 /// A host and a user who has things built.
 pub(crate) struct Builder {
@@ -27,7 +26,8 @@ pub(crate) fn build(fragment: &str, target: &str) -> Call {
 
 impl Builder {
     pub(crate) async fn new(address: SocketAddr) -> Self {
-        let (host, user) = (login(address, "buildvm-01", "buildvm-01pw").await, login(address, "releng", "relengpw").await);
+        let (host, user) =
+            (login(address, "buildvm-01", "buildvm-01pw").await, login(address, "releng", "relengpw").await);
         let mut builder = Self { address, host, user, callnum: 0 };
         builder.host(Call::new("exclusiveSession")).await;
         builder

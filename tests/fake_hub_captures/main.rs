@@ -30,7 +30,8 @@ const NOT_COMPARED: [(&str, &str); 0] = [];
 /// Runs of the real hub, each from the same beginning, with the sets of captures that it made.
 const RUNS: [&[&str]; 5] = [
     &[
-        "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "15", "16", "17",
+        "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "15", "16",
+        "17",
     ],
     &["20", "21", "22", "23"],
     &["24"],
@@ -109,7 +110,9 @@ impl Player {
             && let Some((user, _)) = key.split_once('-')
             && !self.sessions.contains_key(id)
         {
-            let Some(user) = user.parse::<usize>().ok().and_then(|number| USERS.get(number - 1)) else { panic!("{key}") };
+            let Some(user) = user.parse::<usize>().ok().and_then(|number| USERS.get(number - 1)) else {
+                panic!("{key}")
+            };
             let session = login(self.stage.address(), user, &stage::password(user)).await;
             self.add_session(id, session);
         }
@@ -146,7 +149,11 @@ impl Player {
         let limits = Limits::default();
         let Ok(wanted) = Answer::decode(&capture.answer, &limits) else {
             let (ours, theirs) = (text(&reply.body), text(&capture.answer));
-            return if ours.trim_end() == theirs.trim_end() { Ok(()) } else { Err(format!("{ours} instead of {theirs}")) };
+            return if ours.trim_end() == theirs.trim_end() {
+                Ok(())
+            } else {
+                Err(format!("{ours} instead of {theirs}"))
+            };
         };
         let answer = reply.answer();
         if let (Answer::Value(ours), Answer::Value(theirs)) = (&answer, &wanted) {
@@ -169,7 +176,8 @@ fn captures() -> Option<Vec<Capture>> {
     let folder = shared::shared()?.join("reference/koji-captures");
     let table = fs::read_to_string(folder.join("README.md")).unwrap();
     let names = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next());
-    let files = names.map(|name| (name, folder.join(format!("{name}.http")))).filter(|(_, file)| file.exists());
+    let files =
+        names.map(|name| (name, folder.join(format!("{name}.http")))).filter(|(_, file)| file.exists());
     Some(files.map(|(name, file)| read_capture(name, &fs::read(file).unwrap())).collect())
 }
 
@@ -180,9 +188,12 @@ fn read_capture(name: &str, exchange: &[u8]) -> Capture {
     let (answer_head, answer) = message(&rest[find(rest, b"\n").unwrap() + 1..]);
     let mut lines = head.split("\r\n");
     let line = lines.next().unwrap().to_owned();
-    let headers: Vec<(String, String)> =
-        lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let length = headers.iter().find(|(name, _)| name == "Content-Length").unwrap().1.parse::<usize>().unwrap();
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let length =
+        headers.iter().find(|(name, _)| name == "Content-Length").unwrap().1.parse::<usize>().unwrap();
     Capture {
         name: name.to_owned(),
         line,

@@ -65,7 +65,8 @@ fn plain(capture: &str, name: &str, value: Value, words: &dyn Fn(&str) -> String
             Value::Array(items.into_iter().map(|item| plain(capture, name, item, words)).collect())
         }
         Value::Struct(members) => {
-            let members = members.iter().map(|(name, value)| (name, plain(capture, name, value.clone(), words)));
+            let members =
+                members.iter().map(|(name, value)| (name, plain(capture, name, value.clone(), words)));
             Value::Struct(members.collect::<Struct>())
         }
         other => other,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use tidegate::hub::{
-    Availability, BuildFile, FakeHub, FarmFile, HostFile, Kept, PackageFile, Point, Rule, Script, TagFile, TargetFile,
-    Trouble, UserFile, WorldFile,
+    Availability, BuildFile, FakeHub, FarmFile, HostFile, Kept, PackageFile, Point, Rule, Script, TagFile,
+    TargetFile, Trouble, UserFile, WorldFile,
 };
 use tidegate::koji::xmlrpc::{Answer, Call, Fault, Value};
 use tokio::task::JoinHandle;
@@ -42,14 +42,17 @@ pub(crate) fn world() -> WorldFile {
         },
         blocked: *name == "blocked",
     };
-    let packages: Vec<String> =
-        (0..500).map(|number| format!("pkg{number:03}")).chain(["foo".to_owned(), "bar".to_owned()]).collect();
+    let packages: Vec<String> = (0..500)
+        .map(|number| format!("pkg{number:03}"))
+        .chain(["foo".to_owned(), "bar".to_owned()])
+        .collect();
     let package = |name: &String| PackageFile {
         name: name.clone(),
         rpm_bytes: (name == "bar").then_some(5_000_000_000),
         ..PackageFile::default()
     };
-    let tag = |name: &str| TagFile { name: name.to_owned(), packages: packages.clone(), ..TagFile::default() };
+    let tag =
+        |name: &str| TagFile { name: name.to_owned(), packages: packages.clone(), ..TagFile::default() };
     let child = |name: &str, parent: &str| TagFile {
         name: name.to_owned(),
         parents: vec![parent.to_owned()],
@@ -168,7 +171,8 @@ impl Stage {
     async fn four_at_once(&self, line: &str, headers: &[(String, String)], body: &[u8]) -> Vec<Reply> {
         self.hub.set_script(stall("build", Point::Between));
         let one = || {
-            let (address, line, headers, body) = (self.address(), line.to_owned(), headers.to_vec(), body.to_vec());
+            let (address, line, headers, body) =
+                (self.address(), line.to_owned(), headers.to_vec(), body.to_vec());
             tokio::spawn(async move { hub_wire::send(address, &line, &headers, &body).await })
         };
         let copies: Vec<_> = (0..4).map(|_| one()).collect();
@@ -192,7 +196,8 @@ impl Stage {
         match capture {
             "08-host.openTask-2" => {
                 let session = (&sessions["6"], 1);
-                let answer = hub_wire::call(self.address(), &Call::new("exclusiveSession"), Some(session)).await;
+                let answer =
+                    hub_wire::call(self.address(), &Call::new("exclusiveSession"), Some(session)).await;
                 assert_eq!(answer, Some(Answer::Value(Value::Nil)));
             }
             "12-response-lost.1" => self.three_hundred_builds().await,
@@ -264,8 +269,12 @@ impl Stage {
             }
             "25-massTag-one-missing" => drop(self.messages.take()),
             "25-massTag-in-multicall-rolled-back" => {
-                let told: Vec<String> =
-                    self.messages.take().iter().map(|message| message.get("name").expect("a tag").to_string()).collect();
+                let told: Vec<String> = self
+                    .messages
+                    .take()
+                    .iter()
+                    .map(|message| message.get("name").expect("a tag").to_string())
+                    .collect();
                 assert_eq!(told, ["\"pkg005\"", "\"pkg006\"", "\"pkg009\""], "two of them phantoms");
             }
             _ => {}

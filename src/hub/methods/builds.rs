@@ -33,10 +33,8 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
     let source = arguments.text("source")?;
     let draft = arguments.given("draft").filter(|draft| !draft.is_nil()).map(is_true);
     let time = |name: &str| query::time(arguments.get(name));
-    let (created, completed) = (
-        (time("createdAfter"), time("createdBefore")),
-        (time("completeAfter"), time("completeBefore")),
-    );
+    let (created, completed) =
+        ((time("createdAfter"), time("createdBefore")), (time("completeAfter"), time("completeBefore")));
     let fits = |build: &&Build| {
         let made = build.created.1;
         user.is_none_or(|user| user == build.owner)
@@ -53,7 +51,10 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
     };
     let row = |build: &Build| {
         let row = world.build_row(build);
-        row.iter().filter(|(name, _)| !HIDDEN.contains(name)).map(|(name, value)| (name, value.clone())).collect()
+        row.iter()
+            .filter(|(name, _)| !HIDDEN.contains(name))
+            .map(|(name, value)| (name, value.clone()))
+            .collect()
     };
     let rows: Vec<Struct> = world.builds.values().filter(fits).map(row).collect();
     Ok(query::shape(rows, arguments.get("queryOpts")))
@@ -146,7 +147,9 @@ pub(super) fn average_duration(turn: &mut Turn<'_>, arguments: &Arguments) -> Re
 /// Each complete build has a source RPM and one RPM for each architecture that it was built on.
 pub(super) fn rpms(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
-    let Some(build) = world.find_build(arguments.get("buildID"))? else { return Ok(Value::from(Vec::<Value>::new())) };
+    let Some(build) = world.find_build(arguments.get("buildID"))? else {
+        return Ok(Value::from(Vec::<Value>::new()));
+    };
     if build.state != BuildState::Complete {
         return Ok(Value::from(Vec::<Value>::new()));
     }

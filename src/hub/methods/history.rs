@@ -63,9 +63,8 @@ impl Filter {
             active: given("active").map(is_true),
             after: event("afterEvent", "after")?,
             // A change at a moment is before it no more.
-            before: event("beforeEvent", "before")?.map(|event| {
-                if given("beforeEvent").is_some() { event } else { event + 1 }
-            }),
+            before: event("beforeEvent", "before")?
+                .map(|event| if given("beforeEvent").is_some() { event } else { event + 1 }),
         })
     }
 

@@ -37,9 +37,7 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
     let flag = |name: &str| arguments.given(name).filter(|value| !value.is_nil()).map(is_true);
     let (ready, enabled) = (flag("ready"), flag("enabled"));
     let fits = |host: &&Host| {
-        arches
-            .as_ref()
-            .is_none_or(|arches| host.arches.split_whitespace().any(|arch| arches.contains(&arch)))
+        arches.as_ref().is_none_or(|arches| host.arches.split_whitespace().any(|arch| arches.contains(&arch)))
             && channel.is_none_or(|channel| host.channels.contains(&channel))
             && ready.is_none_or(|ready| ready == host.ready)
             && enabled.is_none_or(|enabled| enabled == host.enabled)
@@ -50,7 +48,8 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
 
 pub(super) fn get(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let (world, info) = (&*turn.world, arguments.get("hostInfo"));
-    let host = world.hosts.values().find(|host| info.as_int() == Some(host.id) || info.as_str() == Some(&host.name));
+    let host =
+        world.hosts.values().find(|host| info.as_int() == Some(host.id) || info.as_str() == Some(&host.name));
     match host {
         Some(host) => Ok(Value::from(row(world, host))),
         None if arguments.flag("strict") => Err(generic(format!("Invalid hostInfo: {}", repr(info)))),
@@ -81,8 +80,10 @@ pub(super) fn channel(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Valu
 
 pub(super) fn channels(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
-    let of_host = arguments.int("hostID")?.map(|id| world.hosts.get(id).map_or(&[][..], |host| &host.channels));
-    let channels = world.channels.iter().filter(|(id, _)| of_host.is_none_or(|channels| channels.contains(id)));
+    let of_host =
+        arguments.int("hostID")?.map(|id| world.hosts.get(id).map_or(&[][..], |host| &host.channels));
+    let channels =
+        world.channels.iter().filter(|(id, _)| of_host.is_none_or(|channels| channels.contains(id)));
     Ok(Value::from(channels.map(|(id, name)| channel_row(id, name)).collect::<Vec<_>>()))
 }
 

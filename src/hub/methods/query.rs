@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn rows_are_ordered_cut_and_counted() {
-        let row = |id: i64, name: &str, end: Option<f64>| Struct::new().with("id", id).with("name", name).with("end", end);
+        let row = |id: i64, name: &str, end: Option<f64>| {
+            Struct::new().with("id", id).with("name", name).with("end", end)
+        };
         let rows = || vec![row(1, "b", None), row(2, "a", Some(2.5)), row(3, "b", Some(1.0))];
         let ids = |options: Struct| match shape(rows(), &Value::from(options)) {
             Value::Array(rows) => rows
@@ -84,7 +86,9 @@ mod tests {
     #[test]
     fn times_are_text_or_seconds() {
         let expected = Some(Moment(1_577_836_800_000_000));
-        for value in [Value::from("2020-01-01 00:00:00"), Value::from("2020-01-01"), Value::from(1_577_836_800)] {
+        for value in
+            [Value::from("2020-01-01 00:00:00"), Value::from("2020-01-01"), Value::from(1_577_836_800)]
+        {
             assert_eq!(time(&value), expected);
         }
         assert_eq!(time(&Value::Nil), None);

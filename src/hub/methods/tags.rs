@@ -73,7 +73,8 @@ pub(super) fn build_config(turn: &mut Turn<'_>, arguments: &Arguments) -> Result
     let world = &*turn.world;
     let tag = world.need_tag(arguments.get("tag"))?;
     let chain = world.inheritance(tag.id);
-    let parents = chain.iter().filter_map(|(_, link, _)| world.tags.get(link.parent)).map(|tag| tag.arches.as_str());
+    let parents =
+        chain.iter().filter_map(|(_, link, _)| world.tags.get(link.parent)).map(|tag| tag.arches.as_str());
     let arches = std::iter::once(tag.arches.as_str()).chain(parents).find(|arches| !arches.is_empty());
     let row = world
         .tag_row(tag)
@@ -88,11 +89,19 @@ pub(super) fn external_repos(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, F
     Ok(Value::from(Vec::<Value>::new()))
 }
 
+/// No tag has groups of packages.
+pub(super) fn groups(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
+    turn.world.need_tag(arguments.get("tag"))?;
+    Ok(Value::from(Vec::<Value>::new()))
+}
+
 pub(super) fn tagged(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
     let tag = match (world.find_tag(arguments.get("tag")), arguments.flag_unless("strict")) {
         (Some(tag), _) => tag.id,
-        (None, true) => return Err(world.need_tag(arguments.get("tag")).map_or_else(|fault| fault, |_| generic(""))),
+        (None, true) => {
+            return Err(world.need_tag(arguments.get("tag")).map_or_else(|fault| fault, |_| generic("")));
+        }
         (None, false) => return Ok(Value::from(Vec::<Value>::new())),
     };
     let prefix = arguments.text("prefix")?.map(str::to_lowercase);
@@ -127,7 +136,12 @@ pub(super) fn latest_builds(turn: &mut Turn<'_>, arguments: &Arguments) -> Resul
 
 fn rows(world: &World, tag: i64, wanted: &Wanted<'_>, extra: bool) -> Value {
     let found = world.tagged_builds(tag, wanted);
-    Value::from(found.into_iter().map(|(listing, build)| tagged_row(world, listing, build, extra)).collect::<Vec<_>>())
+    Value::from(
+        found
+            .into_iter()
+            .map(|(listing, build)| tagged_row(world, listing, build, extra))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// The number of the package asked for; one that no package has where there is none of that name.
@@ -265,7 +279,11 @@ pub(super) fn create_side_tag(turn: &mut Turn<'_>, arguments: &Arguments) -> Res
     });
     turn.world.add_target(&name, id, id);
     turn.wrote = true;
-    let row = Struct::new().with("name", name).with("id", id).with("task_id", Value::Nil).with("request", Value::Nil);
+    let row = Struct::new()
+        .with("name", name)
+        .with("id", id)
+        .with("task_id", Value::Nil)
+        .with("request", Value::Nil);
     Ok(Value::from(row))
 }
 

@@ -92,7 +92,8 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
         after.is_none_or(|after| moment.is_some_and(|moment| moment > after))
             && before.is_none_or(|before| moment.is_some_and(|moment| moment < before))
     };
-    let one_of = |wanted: &Option<Vec<i64>>, value: i64| wanted.as_ref().is_none_or(|all| all.contains(&value));
+    let one_of =
+        |wanted: &Option<Vec<i64>>, value: i64| wanted.as_ref().is_none_or(|all| all.contains(&value));
     let fits = |task: &&Task| {
         one_of(&owners, task.owner)
             && one_of(&states, task.state as i64)
@@ -231,7 +232,10 @@ pub(super) fn resubmit(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Val
 /// Tasks of a virtual farm write no logs.
 pub(super) fn output(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     turn.world.need_task(arguments.need_int("taskID")?)?;
-    let nothing =
-        if arguments.flag("stat") || arguments.flag("all_volumes") { Value::from(Struct::new()) } else { Value::Array(Vec::new()) };
+    let nothing = if arguments.flag("stat") || arguments.flag("all_volumes") {
+        Value::from(Struct::new())
+    } else {
+        Value::Array(Vec::new())
+    };
     Ok(nothing)
 }

@@ -16,6 +16,11 @@ pub(super) fn api_version(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Faul
     Ok(Value::from(1))
 }
 
+/// Builds of other kinds than RPMs.
+pub(super) fn disabled(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
+    Ok(Value::from(false))
+}
+
 pub(super) fn last_event(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let event = match arguments.get("before") {
         Value::Nil => Some(turn.world.last_event()),
@@ -108,7 +113,9 @@ pub(super) fn list_packages(turn: &mut Turn<'_>, arguments: &Arguments) -> Resul
         Value::Nil => world
             .packages
             .values()
-            .map(|package| Struct::new().with("package_id", package.id).with("package_name", package.name.as_str()))
+            .map(|package| {
+                Struct::new().with("package_id", package.id).with("package_name", package.name.as_str())
+            })
             .collect(),
         info => {
             let tag = world.need_tag(info)?;
@@ -183,7 +190,8 @@ pub(super) fn targets(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Valu
             && dest.is_none_or(|tag| tag == target.dest_tag)
             && (info.is_nil() || is_target(target, info))
     };
-    let rows: Vec<Struct> = world.targets.values().filter(fits).map(|target| target_row(world, target)).collect();
+    let rows: Vec<Struct> =
+        world.targets.values().filter(fits).map(|target| target_row(world, target)).collect();
     Ok(query::shape(rows, arguments.get("queryOpts")))
 }
 

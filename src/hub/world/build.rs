@@ -32,8 +32,9 @@ impl World {
             }
             Value::Struct(members) => match members.get("id").and_then(Value::as_int) {
                 Some(id) => return Ok(self.builds.get(id)),
-                None => nvr_of(members)
-                    .ok_or_else(|| generic("did not provide name, version, and release"))?,
+                None => {
+                    nvr_of(members).ok_or_else(|| generic("did not provide name, version, and release"))?
+                }
             },
             other @ (Value::Nil
             | Value::Bool(_)
@@ -86,8 +87,7 @@ impl World {
     fn add_build(&mut self, new: NewBuild, package: i64) -> i64 {
         let id = self.builds.next_id();
         let created = (self.event(), self.now);
-        let release =
-            if new.draft { format!("{},draft_{id}", new.release) } else { new.release.clone() };
+        let release = if new.draft { format!("{},draft_{id}", new.release) } else { new.release.clone() };
         let build = Build {
             id,
             package,
@@ -165,12 +165,15 @@ impl World {
     pub(in crate::hub) fn building_of(&self, task: i64) -> Option<i64> {
         // Builds of live tasks are among the newest.
         let mut newest = self.builds.values().rev();
-        newest.find(|build| build.task == Some(task) && build.state == BuildState::Building).map(|build| build.id)
+        newest
+            .find(|build| build.task == Some(task) && build.state == BuildState::Building)
+            .map(|build| build.id)
     }
 
     /// Makes a draft the build of its name.
     pub(in crate::hub) fn promote_build(&mut self, id: i64, user: i64) -> Result<(), Fault> {
-        let refuse = |nvr: &str, why: &str| Err(generic(format!("Cannot promote build {nvr}. Reason: {why}")));
+        let refuse =
+            |nvr: &str, why: &str| Err(generic(format!("Cannot promote build {nvr}. Reason: {why}")));
         let Some(build) = self.builds.get(id) else { return Err(generic(format!("No such build: {id}"))) };
         let old = build.nvr();
         if !build.draft {
@@ -179,7 +182,8 @@ impl World {
         if build.state != BuildState::Complete {
             return refuse(&old, &format!("state ({}) is not COMPLETE.", build.state.name()));
         }
-        let release = build.release.rsplit_once(",draft_").map_or_else(|| build.release.clone(), |(r, _)| r.to_owned());
+        let release =
+            build.release.rsplit_once(",draft_").map_or_else(|| build.release.clone(), |(r, _)| r.to_owned());
         let target = format!("{}-{}-{release}", build.name, build.version);
         if let Some(other) = self.nvrs.get(&target) {
             return refuse(&old, &format!("Target build exists: {target}(#{other})"));

@@ -287,7 +287,8 @@ impl World {
         let (build_tag, dest_tag) = target.map_or((0, 0), |target| (target.build_tag, target.dest_tag));
         let package = package_of(&source).to_owned();
         if !scratch {
-            let listed = self.package_named(&package).and_then(|package| self.package_in(dest_tag, package.id));
+            let listed =
+                self.package_named(&package).and_then(|package| self.package_in(dest_tag, package.id));
             if dest_tag != 0 && listed != Some(false) {
                 let text = format!("package {package} not in list for tag {}", self.tag_name(dest_tag));
                 return self.fail_build_task(id, Some(Answer::Fault(Fault::new(BUILD, text))));
@@ -304,7 +305,8 @@ impl World {
             }
         }
         for arch in self.arches_of(id, &package, build_tag) {
-            let request = vec![Value::from(source.as_str()), Value::from(build_tag), Value::from(arch.as_str())];
+            let request =
+                vec![Value::from(source.as_str()), Value::from(build_tag), Value::from(arch.as_str())];
             self.add_task(NewTask {
                 parent: Some(id),
                 label: Some(arch.clone()),
@@ -326,7 +328,8 @@ impl World {
     }
 
     fn end_arches(&mut self, id: i64) {
-        let children = self.children.get(&id).into_iter().flatten().filter_map(|child| self.tasks.get(*child));
+        let children =
+            self.children.get(&id).into_iter().flatten().filter_map(|child| self.tasks.get(*child));
         if children.clone().any(|child| !child.state.is_over()) {
             return;
         }

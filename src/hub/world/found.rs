@@ -131,8 +131,7 @@ impl World {
             channels.push(channel);
         }
         for number in 1..=file.count.min(HOSTS_MAX) {
-            let name =
-                if file.count == 1 { file.name.clone() } else { format!("{}-{number:02}", file.name) };
+            let name = if file.count == 1 { file.name.clone() } else { format!("{}-{number:02}", file.name) };
             let user = self.ensure_user(&name);
             if let Some(user) = self.users.get_mut(user) {
                 user.kind = 1;
@@ -179,7 +178,11 @@ impl World {
             locked: file.locked,
             permission: file.permission.clone(),
             denied: file.denied,
-            extra: file.extra.iter().map(|(name, value)| (name.as_str(), from_toml(value))).collect::<Struct>(),
+            extra: file
+                .extra
+                .iter()
+                .map(|(name, value)| (name.as_str(), from_toml(value)))
+                .collect::<Struct>(),
             parents,
             packages,
             all_packages: file.packages.iter().any(|name| name == "*"),

@@ -97,7 +97,8 @@ impl World {
             json!(kind.schema.map_or("base.message".to_owned(), |s| format!("koji_fedoramessaging.{s}"))),
         );
         if kind.schema.is_some() {
-            headers.insert("fedora_messaging_schema_package".to_owned(), json!("koji_fedoramessaging_messages"));
+            headers
+                .insert("fedora_messaging_schema_package".to_owned(), json!("koji_fedoramessaging_messages"));
         }
         headers.insert("fedora_messaging_severity".to_owned(), json!(kind.severity));
         for user in users.iter().filter(|user| !user.is_empty()) {
@@ -239,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_message_about_a_tag_has_the_priority_of_the_plugin() {
-        for (tag, priority) in [("f42-rebuild", 0), ("f-rebuild", 2), ("eln", 1), ("eln-build", 1), ("elna", 2), ("f42", 2)]
+        for (tag, priority) in
+            [("f42-rebuild", 0), ("f-rebuild", 2), ("eln", 1), ("eln-build", 1), ("elna", 2), ("f42", 2)]
         {
             assert_eq!(tag_priority(tag), priority, "{tag}");
         }

@@ -36,8 +36,11 @@ impl World {
     pub(super) fn renew_repos(&mut self) {
         let settings = &self.farm.settings;
         let delay = settings.repo_delay_seconds.saturating_mul(MICROS);
-        let busy: Vec<i64> =
-            self.live_tasks().filter(|task| task.method == "newRepo").filter_map(|task| task.request_tag()).collect();
+        let busy: Vec<i64> = self
+            .live_tasks()
+            .filter(|task| task.method == "newRepo")
+            .filter_map(|task| task.request_tag())
+            .collect();
         let free = settings.repos_at_once.saturating_sub(busy.len());
         let mut due: Vec<(super::Moment, i64)> = self
             .farm

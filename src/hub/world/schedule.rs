@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Host, Task, TaskState, World};
 
-/// Most tasks that one host has at a time.
+/// Most tasks that one host runs at a time.
 const TASKS_MAX: usize = 15;
 
 /// The weight that a task of a method gets once it runs.
@@ -51,11 +51,11 @@ impl World {
         }
     }
 
-    /// Load and number of tasks of each host.
+    /// Load and number of the tasks that each host runs.
     fn room(&self) -> BTreeMap<i64, (f64, usize)> {
         let mut room: BTreeMap<i64, (f64, usize)> =
             self.hosts.values().map(|host| (host.id, (0.0, 0))).collect();
-        for task in self.open_tasks() {
+        for task in self.open_tasks().filter(|task| !task.waiting) {
             if let Some((load, tasks)) = task.host.and_then(|host| room.get_mut(&host)) {
                 *load += task.load();
                 *tasks += 1;
@@ -73,14 +73,18 @@ impl World {
         };
         let fits = |host: &&Host| {
             let has_arch = host.arches.split_whitespace().any(|arch| arch == task.arch);
-            host.enabled && host.ready && host.channels.contains(&task.channel) && (has_arch || task.arch == "noarch")
+            host.enabled
+                && host.ready
+                && host.channels.contains(&task.channel)
+                && (has_arch || task.arch == "noarch")
         };
         let candidates = self.hosts.values().filter(fits).filter_map(free);
         // The first of equals, so that the same world always decides the same.
-        candidates.fold(None, |best: Option<(i64, f64)>, (id, left)| match best {
-            Some((_, most)) if most >= left => best,
-            Some(_) | None => Some((id, left)),
-        })
-        .map(|(id, _)| id)
+        candidates
+            .fold(None, |best: Option<(i64, f64)>, (id, left)| match best {
+                Some((_, most)) if most >= left => best,
+                Some(_) | None => Some((id, left)),
+            })
+            .map(|(id, _)| id)
     }
 }

@@ -63,7 +63,8 @@ impl World {
     /// Whether a package is in the list of a tag, its own or an inherited one; `None` where it is in none, else whether
     /// it is blocked.
     pub(in crate::hub) fn package_in(&self, tag: i64, package: i64) -> Option<bool> {
-        let chain = std::iter::once(tag).chain(self.inheritance(tag).into_iter().map(|(_, link, _)| link.parent));
+        let chain =
+            std::iter::once(tag).chain(self.inheritance(tag).into_iter().map(|(_, link, _)| link.parent));
         chain.filter_map(|tag| self.tags.get(tag)).find_map(|tag| {
             tag.packages.get(&package).map(|listed| listed.blocked).or(tag.all_packages.then_some(false))
         })
@@ -121,7 +122,11 @@ impl World {
     /// Whether a build is in a tag now, and by which event.
     pub(in crate::hub) fn listing(&self, tag: i64, build: i64) -> Option<&Listing> {
         let places = self.tagged.get(&tag)?;
-        places.iter().rev().filter_map(|place| self.listings.get(*place)).find(|listing| listing.build == build)
+        places
+            .iter()
+            .rev()
+            .filter_map(|place| self.listings.get(*place))
+            .find(|listing| listing.build == build)
     }
 
     /// The tags that a build is in.
@@ -221,7 +226,8 @@ impl World {
 
     /// The settings of a tag, inherited ones included.
     pub(in crate::hub) fn extra_of(&self, tag: i64) -> Struct {
-        let chain = std::iter::once(tag).chain(self.inheritance(tag).into_iter().map(|(_, link, _)| link.parent));
+        let chain =
+            std::iter::once(tag).chain(self.inheritance(tag).into_iter().map(|(_, link, _)| link.parent));
         let mut all = Struct::new();
         for tag in chain.filter_map(|tag| self.tags.get(tag)) {
             for (name, value) in tag.extra.iter() {
@@ -273,9 +279,8 @@ fn duplicate(build: i64, tag: i64) -> Fault {
 
 /// A row of a tagged build.
 pub(in crate::hub) fn tagged_row(world: &World, listing: &Listing, build: &Build, extra: bool) -> Struct {
-    const HIDDEN: [&str; 8] = [
-        "cg_id", "cg_name", "completion_ts", "creation_ts", "promotion_ts", "source", "start_ts", "extra",
-    ];
+    const HIDDEN: [&str; 8] =
+        ["cg_id", "cg_name", "completion_ts", "creation_ts", "promotion_ts", "source", "start_ts", "extra"];
     let mut row = Struct::new();
     for (name, value) in world.build_row(build).iter() {
         if name == "creation_event_id" {

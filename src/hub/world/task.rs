@@ -216,9 +216,9 @@ impl Task {
             .with("weight", self.weight)
     }
 
-    /// What it weighs on its host now: little while it waits for its children.
+    /// What it weighs on its host now: nothing while it waits for its children, which could not run if it did.
     pub(in crate::hub) fn load(&self) -> f64 {
-        if self.waiting { 0.1 } else { self.weight }
+        if self.waiting { 0.0 } else { self.weight }
     }
 
     /// Whether it is a scratch build.
