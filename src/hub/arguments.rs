@@ -82,6 +82,11 @@ impl Arguments {
         self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// What was given, unless it is nil.
+    pub(super) fn some(&self, name: &str) -> Option<&Value> {
+        self.given(name).filter(|value| !value.is_nil())
+    }
+
     /// Whether it was given and is true in Python's sense.
     pub(super) fn flag(&self, name: &str) -> bool {
         is_true(self.get(name))
@@ -94,20 +99,12 @@ impl Arguments {
 
     /// A whole number, `None` for nil.
     pub(super) fn int(&self, name: &str) -> Result<Option<i64>, Fault> {
-        match self.get(name) {
-            Value::Nil => Ok(None),
-            Value::Int(number) => Ok(Some(*number)),
-            other => Err(faults::wrong_type(other, "int")),
-        }
+        self.some(name).map(|_| self.need_int(name)).transpose()
     }
 
     /// A text, `None` for nil.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Fault> {
-        match self.get(name) {
-            Value::Nil => Ok(None),
-            Value::String(text) => Ok(Some(text)),
-            other => Err(faults::wrong_type(other, "str")),
-        }
+        self.some(name).map(|_| self.need_text(name)).transpose()
     }
 
     /// A whole number that has to be there.

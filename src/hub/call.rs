@@ -166,14 +166,8 @@ fn read_entry(entry: &Value) -> Result<Call, Fault> {
     let members = entry.as_struct().ok_or_else(|| generic("a call of a multiCall is a struct"))?;
     let method = members.get("methodName").and_then(Value::as_str);
     let method = method.ok_or_else(|| Fault::new(UNKNOWN, "<class 'KeyError'>: 'methodName'"))?;
-    let params = members.get("params").unwrap_or(&Value::Nil);
-    let whole = Struct::new().with("methodName", method).with(
-        "params",
-        match params {
-            Value::Array(items) => Value::Array(items.clone()),
-            _ => Value::Array(Vec::new()),
-        },
-    );
+    let params = members.get("params").and_then(Value::as_array).map(<[Value]>::to_vec).unwrap_or_default();
+    let whole = Struct::new().with("methodName", method).with("params", params);
     let one = Call::new("multiCall").arg(vec![Value::from(whole)]);
     let mut calls = one.entries().ok_or_else(|| generic("a call of a multiCall cannot be read"))?;
     calls.pop().ok_or_else(|| generic("a call of a multiCall cannot be read"))

@@ -26,6 +26,8 @@ pub(super) enum Payload {
         rest: Bytes,
         /// The length that the head has promised.
         promised: u64,
+        /// Whether what arrives has been handed over for sending.
+        sent: bool,
     },
     /// A string without an end.
     Flood {
@@ -41,7 +43,7 @@ impl Payload {
     pub(super) fn cut(body: &str, after_bytes: usize) -> Self {
         let all = Bytes::copy_from_slice(body.as_bytes());
         let promised = all.len() as u64;
-        Self::Cut { rest: all.slice(..after_bytes.min(all.len())), promised }
+        Self::Cut { rest: all.slice(..after_bytes.min(all.len())), promised, sent: false }
     }
 }
 
@@ -51,7 +53,7 @@ impl Body for Payload {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         Poll::Ready(match self.get_mut() {
             Self::Whole(bytes) | Self::Cut { rest: bytes, .. } | Self::Flood { head: bytes, .. }
@@ -60,6 +62,12 @@ impl Body for Payload {
                 Some(Ok(Frame::data(std::mem::take(bytes))))
             }
             Self::Whole(_) | Self::Flood { left: 0, .. } => None,
+            Self::Cut { sent, .. } if !*sent => {
+                // The server sends what it has before it asks again: only then the connection may end.
+                *sent = true;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Self::Cut { .. } => Some(Err(io::Error::from(io::ErrorKind::ConnectionReset))),
             Self::Flood { left, .. } => {
                 let length = usize::try_from(*left).unwrap_or(usize::MAX).min(CHUNK);

@@ -266,6 +266,16 @@ impl World {
         }
     }
 
+    /// The number of a user who is asked for; one that nobody has where there is no such user.
+    pub(super) fn user_id(&self, info: &Value) -> i64 {
+        self.find_user(info).map_or(0, |user| user.id)
+    }
+
+    /// The same of a package.
+    pub(super) fn package_id(&self, info: &Value) -> i64 {
+        self.find_package(info).map_or(0, |package| package.id)
+    }
+
     pub(super) fn find_package(&self, info: &Value) -> Option<&Package> {
         match info {
             Value::Int(id) => self.packages.get(*id),

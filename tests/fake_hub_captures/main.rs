@@ -64,7 +64,9 @@ async fn the_fake_hub_answers_as_the_real_one_did() {
             sessions: BTreeMap::new(),
             names: Names::default(),
         };
-        let of_run = captures.iter().filter(|capture| sets.contains(&&capture.name[..2]));
+        let of_run = captures
+            .iter()
+            .filter(|capture| capture.name.split('-').next().is_some_and(|set| sets.contains(&set)));
         for capture in of_run {
             left.remove(&capture.name);
             if NOT_COMPARED.iter().any(|(name, _)| *name == capture.name) {
@@ -96,7 +98,7 @@ impl Player {
         let line = capture.line.replacen("kojihub-", "kojihub?", 1);
         let reply = self.stage.send(&capture.name, &line, &headers, &capture.body).await;
         let compared = self.compare(capture, &reply);
-        self.stage.after(&capture.name).await;
+        self.stage.after(&capture.name);
         compared
     }
 

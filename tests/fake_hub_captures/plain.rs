@@ -69,7 +69,13 @@ fn plain(capture: &str, name: &str, value: Value, words: &dyn Fn(&str) -> String
                 members.iter().map(|(name, value)| (name, plain(capture, name, value.clone(), words)));
             Value::Struct(members.collect::<Struct>())
         }
-        other => other,
+        Value::Nil
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Double(_)
+        | Value::String(_)
+        | Value::Bytes(_)
+        | Value::DateTime(_) => value,
     }
 }
 

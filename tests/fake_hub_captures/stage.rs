@@ -262,7 +262,7 @@ impl Stage {
     }
 
     /// What happened after a capture.
-    pub(crate) async fn after(&mut self, capture: &str) {
+    pub(crate) fn after(&mut self, capture: &str) {
         match capture {
             "14-offline" | "14-lockout-admin" | "14-database-down" | "26-bad-plugin" => {
                 self.be(Availability::Open);

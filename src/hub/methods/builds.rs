@@ -1,5 +1,7 @@
 //! Methods about builds.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{self, NOT_ALLOWED, is_true};
@@ -20,18 +22,12 @@ pub(super) fn get(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, F
 pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     const HIDDEN: [&str; 3] = ["id", "cg_id", "cg_name"];
     let world = &*turn.world;
-    let user = match arguments.get("userID") {
-        Value::Nil => None,
-        info => Some(world.find_user(info).map_or(0, |user| user.id)),
-    };
-    let package = match arguments.get("packageID") {
-        Value::Nil => None,
-        info => Some(world.find_package(info).map_or(0, |package| package.id)),
-    };
+    let user = arguments.some("userID").map(|info| world.user_id(info));
+    let package = arguments.some("packageID").map(|info| world.package_id(info));
     let (task, state) = (arguments.int("taskID")?, arguments.int("state")?);
     let prefix = arguments.text("prefix")?.map(str::to_lowercase);
     let source = arguments.text("source")?;
-    let draft = arguments.given("draft").filter(|draft| !draft.is_nil()).map(is_true);
+    let draft = arguments.some("draft").map(is_true);
     let time = |name: &str| query::time(arguments.get(name));
     let (created, completed) =
         ((time("createdAfter"), time("createdBefore")), (time("completeAfter"), time("completeBefore")));
@@ -154,15 +150,16 @@ pub(super) fn rpms(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
         return Ok(Value::from(Vec::<Value>::new()));
     }
     let children = build.task.and_then(|task| world.children.get(&task)).into_iter().flatten();
-    let built = children.filter_map(|id| world.tasks.get(*id)).filter(|task| task.method == "buildArch");
-    let mut arches: Vec<&str> = std::iter::once("src").chain(built.map(|task| task.arch.as_str())).collect();
+    let compiled = children.filter_map(|id| world.tasks.get(*id)).filter(|task| task.method == "buildArch");
+    let mut arches: Vec<&str> =
+        std::iter::once("src").chain(compiled.map(|task| task.arch.as_str())).collect();
     if arches.len() == 1 {
         arches.push("noarch");
     }
     let size = world.packages.get(build.package).map_or(0, |package| package.rpm_bytes);
-    let row = |(place, arch): (i64, &str)| {
+    let row = |(place, built_for): (i64, &str)| {
         Struct::new()
-            .with("arch", arch)
+            .with("arch", built_for)
             .with("build_id", build.id)
             .with("buildroot_id", Value::Nil)
             .with("buildtime", build.completed.map(|moment| moment.second().0))

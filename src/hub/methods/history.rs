@@ -13,9 +13,9 @@ const TABLE: &str = "tag_listing";
 pub(super) fn query(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
     let filter = Filter::new(world, arguments)?;
-    let names: Vec<&str> = match arguments.get("tables") {
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => vec![TABLE],
+    let names: Vec<&str> = match arguments.get("tables").as_array() {
+        Some(names) => names.iter().filter_map(Value::as_str).collect(),
+        None => vec![TABLE],
     };
     let mut tables = Struct::new();
     for name in names {
@@ -44,7 +44,7 @@ struct Filter {
 
 impl Filter {
     fn new(world: &World, arguments: &Arguments) -> Result<Self, Fault> {
-        let given = |name: &str| arguments.given(name).filter(|value| !value.is_nil());
+        let given = |name: &str| arguments.some(name);
         let event = |by_event: &str, by_time: &str| -> Result<Option<i64>, Fault> {
             match (arguments.int(by_event)?, given(by_time)) {
                 (Some(event), _) => Ok(Some(event)),

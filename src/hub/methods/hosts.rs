@@ -1,5 +1,7 @@
 //! Methods about hosts and channels, and those that hosts call.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{generic, is_true, repr};
@@ -24,17 +26,14 @@ fn row(world: &World, host: &Host) -> Struct {
 
 pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
-    let arches: Option<Vec<&str>> = match arguments.get("arches") {
-        Value::String(arch) => Some(vec![arch]),
-        Value::Array(arches) => Some(arches.iter().filter_map(Value::as_str).collect()),
-        _ => None,
-    };
-    let channel = match arguments.get("channelID") {
-        Value::Nil => None,
-        Value::String(name) => Some(world.channel_named(name).unwrap_or(0)),
-        other => Some(other.as_int().unwrap_or(0)),
-    };
-    let flag = |name: &str| arguments.given(name).filter(|value| !value.is_nil()).map(is_true);
+    let arches: Option<Vec<&str>> = arguments.some("arches").map(|arches| match arches.as_array() {
+        Some(arches) => arches.iter().filter_map(Value::as_str).collect(),
+        None => arches.as_str().into_iter().collect(),
+    });
+    let channel = arguments
+        .some("channelID")
+        .map(|info| info.as_str().and_then(|name| world.channel_named(name)).or(info.as_int()).unwrap_or(0));
+    let flag = |name: &str| arguments.some(name).map(is_true);
     let (ready, enabled) = (flag("ready"), flag("enabled"));
     let fits = |host: &&Host| {
         arches.as_ref().is_none_or(|arches| host.arches.split_whitespace().any(|arch| arches.contains(&arch)))

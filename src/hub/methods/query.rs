@@ -45,14 +45,12 @@ fn compare(left: Option<&Value>, right: Option<&Value>) -> Ordering {
 
 /// A time as a client sends it: text, or seconds since 1970.
 pub(super) fn time(value: &Value) -> Option<Moment> {
-    match value {
-        Value::String(text) => Moment::parse(text).or_else(|| Moment::parse(&format!("{text} 00:00:00"))),
-        other => {
-            let micros = other.as_double()? * 1e6;
-            #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end")]
-            Some(Moment(micros.round() as i64))
-        }
+    if let Some(text) = value.as_str() {
+        return Moment::parse(text).or_else(|| Moment::parse(&format!("{text} 00:00:00")));
     }
+    let micros = value.as_double()? * 1e6;
+    #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end")]
+    Some(Moment(micros.round() as i64))
 }
 
 #[cfg(test)]
@@ -65,12 +63,13 @@ mod tests {
             Struct::new().with("id", id).with("name", name).with("end", end)
         };
         let rows = || vec![row(1, "b", None), row(2, "a", Some(2.5)), row(3, "b", Some(1.0))];
-        let ids = |options: Struct| match shape(rows(), &Value::from(options)) {
-            Value::Array(rows) => rows
-                .iter()
-                .map(|row| row.as_struct().and_then(|row| row.get("id")).and_then(Value::as_int).unwrap())
-                .collect::<Vec<_>>(),
-            other => vec![other.as_int().unwrap()],
+        let id = |row: &Value| row.as_struct()?.get("id")?.as_int();
+        let ids = |options: Struct| {
+            let shaped = shape(rows(), &Value::from(options));
+            match shaped.as_array() {
+                Some(rows) => rows.iter().filter_map(id).collect::<Vec<_>>(),
+                None => shaped.as_int().into_iter().collect(),
+            }
         };
         for (options, expected) in [
             (Struct::new(), vec![1, 2, 3]),

@@ -1,5 +1,7 @@
 //! Logging in and out, and who one is.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{AUTH, generic};

@@ -1,5 +1,7 @@
 //! Methods about tags and what is in them.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{NOT_ALLOWED, TAG, generic, is_true};
@@ -11,7 +13,7 @@ pub(super) fn get(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, F
     let info = arguments.get("tagInfo");
     let world = &*turn.world;
     let tag = if arguments.flag("strict") { Some(world.need_tag(info)?) } else { world.find_tag(info) };
-    Ok(tag.map(|tag| world.tag_row(tag).with("extra", tag.extra.clone())).into())
+    Ok(tag.map(|tag| World::tag_row(tag).with("extra", tag.extra.clone())).into())
 }
 
 pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
@@ -24,7 +26,7 @@ pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
         }
         (build, _) => world.tags_of(world.need_build(build)?.id),
     };
-    let rows: Vec<Struct> = tags.into_iter().map(|tag| world.tag_row(tag)).collect();
+    let rows: Vec<Struct> = tags.into_iter().map(World::tag_row).collect();
     Ok(query::shape(rows, arguments.get("queryOpts")))
 }
 
@@ -76,8 +78,7 @@ pub(super) fn build_config(turn: &mut Turn<'_>, arguments: &Arguments) -> Result
     let parents =
         chain.iter().filter_map(|(_, link, _)| world.tags.get(link.parent)).map(|tag| tag.arches.as_str());
     let arches = std::iter::once(tag.arches.as_str()).chain(parents).find(|arches| !arches.is_empty());
-    let row = world
-        .tag_row(tag)
+    let row = World::tag_row(tag)
         .with("arches", arches.unwrap_or_default())
         .with("extra", world.extra_of(tag.id))
         .with("config_inheritance", Struct::new());
@@ -109,13 +110,10 @@ pub(super) fn tagged(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value
         event: arguments.int("event")?,
         inherit: arguments.flag("inherit"),
         latest: latest(arguments.get("latest")),
-        package: package(world, arguments.get("package")),
+        package: arguments.some("package").map(|info| world.package_id(info)),
         prefix: prefix.as_deref(),
-        owner: match arguments.get("owner") {
-            Value::Nil => None,
-            info => Some(world.find_user(info).map_or(0, |user| user.id)),
-        },
-        draft: arguments.given("draft").filter(|draft| !draft.is_nil()).map(is_true),
+        owner: arguments.some("owner").map(|info| world.user_id(info)),
+        draft: arguments.some("draft").map(is_true),
     };
     Ok(rows(world, tag, &wanted, arguments.flag("extra")))
 }
@@ -127,8 +125,8 @@ pub(super) fn latest_builds(turn: &mut Turn<'_>, arguments: &Arguments) -> Resul
         event: arguments.int("event")?,
         inherit: true,
         latest: 1,
-        package: package(world, arguments.get("package")),
-        draft: arguments.given("draft").filter(|draft| !draft.is_nil()).map(is_true),
+        package: arguments.some("package").map(|info| world.package_id(info)),
+        draft: arguments.some("draft").map(is_true),
         ..Wanted::default()
     };
     Ok(rows(world, tag, &wanted, false))
@@ -144,11 +142,6 @@ fn rows(world: &World, tag: i64, wanted: &Wanted<'_>, extra: bool) -> Value {
     )
 }
 
-/// The number of the package asked for; one that no package has where there is none of that name.
-fn package(world: &World, info: &Value) -> Option<i64> {
-    (!info.is_nil()).then(|| world.find_package(info).map_or(0, |package| package.id))
-}
-
 pub(super) fn check_package(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
     let tag = world.need_tag(arguments.get("tag"))?.id;
@@ -161,10 +154,7 @@ pub(super) fn tag(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, F
     let world = &*turn.world;
     let tag = world.need_tag(arguments.get("tag"))?;
     let build = world.need_build(arguments.get("build"))?;
-    let from = match arguments.get("fromtag") {
-        Value::Nil => None,
-        info => Some(world.need_tag(info)?.id),
-    };
+    let from = arguments.some("fromtag").map(|info| world.need_tag(info).map(|tag| tag.id)).transpose()?;
     if tag.denied {
         let text = format!("policy violation (tag): tagging into {} is not allowed here", tag.name);
         return Err(Fault::new(NOT_ALLOWED, text));
@@ -238,11 +228,9 @@ pub(super) fn mass_tag(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Val
     let infos = arguments.get("builds").as_array().ok_or_else(|| generic("builds must be a list"))?;
     let mut builds: Vec<(i64, String)> = Vec::with_capacity(infos.len());
     for info in infos {
-        let found = turn.world.need_build(info).and_then(|build| match build.state {
-            super::super::world::BuildState::Complete => Ok((build.id, build.nvr())),
-            state => {
-                Err(Fault::new(TAG, format!("build {} not complete: state {}", build.nvr(), state.name())))
-            }
+        let found = turn.world.need_build(info).and_then(|build| {
+            build.assert_complete()?;
+            Ok((build.id, build.nvr()))
         });
         match found {
             Ok(build) => builds.push(build),
@@ -303,14 +291,8 @@ pub(super) fn remove_side_tag(turn: &mut Turn<'_>, arguments: &Arguments) -> Res
 
 pub(super) fn list_side_tags(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
-    let user = match arguments.get("user") {
-        Value::Nil => None,
-        info => Some(world.find_user(info).map_or(0, |user| user.id)),
-    };
-    let base = match arguments.get("basetag") {
-        Value::Nil => None,
-        info => Some(world.need_tag(info)?.id),
-    };
+    let user = arguments.some("user").map(|info| world.user_id(info));
+    let base = arguments.some("basetag").map(|info| world.need_tag(info).map(|tag| tag.id)).transpose()?;
     let fits = |tag: &&Tag| {
         tag.side_tag_of.is_some_and(|owner| user.is_none_or(|user| user == owner))
             && base.is_none_or(|base| tag.parents.iter().any(|link| link.parent == base))

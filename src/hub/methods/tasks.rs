@@ -1,8 +1,10 @@
 //! Methods about tasks.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
-use super::super::faults::{generic, is_true};
+use super::super::faults::{generic, is_true, text};
 use super::super::world::{NewTask, Request, Task, TaskState};
 use super::query;
 use crate::koji::xmlrpc::{Answer, Fault, Struct, Value};
@@ -18,23 +20,22 @@ pub(super) fn build(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value,
     if priority < 0 && !turn.world.may(&turn.caller, "admin") {
         return Err(Turn::refuse("only admins may create high-priority tasks"));
     }
-    let channel = match arguments.get("channel") {
-        Value::Nil => 1,
-        Value::Int(id) if turn.world.channels.get(*id).is_some() => *id,
-        Value::String(name) => {
-            turn.world.channel_named(name).ok_or_else(|| generic(format!("No such channel: {name}")))?
-        }
-        other => return Err(generic(format!("No such channel: {}", super::super::faults::text(other)))),
+    let channel = match arguments.some("channel") {
+        None => 1,
+        Some(info) => channel(turn, info)?,
     };
-    let options = match arguments.get("opts") {
-        Value::Nil => Value::from(Struct::new()),
-        options => options.clone(),
-    };
+    let options = arguments.some("opts").cloned().unwrap_or_else(|| Value::from(Struct::new()));
     let request = vec![Value::from(source), arguments.get("target").clone(), options];
     let priority = PRIORITY_DEFAULT.saturating_add(priority);
-    let task = turn.world.add_task(NewTask { priority, channel, ..NewTask::new("build", request, user) });
+    let task = turn.world.add_task(NewTask { channel, priority, ..NewTask::new("build", request, user) });
     turn.wrote = true;
     Ok(Value::from(task))
+}
+
+fn channel(turn: &Turn<'_>, info: &Value) -> Result<i64, Fault> {
+    let by_number = || info.as_int().filter(|id| turn.world.channels.get(*id).is_some());
+    let found = info.as_str().and_then(|name| turn.world.channel_named(name)).or_else(by_number);
+    found.ok_or_else(|| generic(format!("No such channel: {}", text(info))))
 }
 
 pub(super) fn info(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
@@ -44,9 +45,10 @@ pub(super) fn info(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, 
         None if strict => Err(generic("query returned no rows")),
         None => Ok(Value::Nil),
     };
-    match arguments.get("task_id") {
-        Value::Array(infos) => Ok(Value::Array(infos.iter().map(one).collect::<Result<_, _>>()?)),
-        info => one(info),
+    let info = arguments.get("task_id");
+    match info.as_array() {
+        Some(infos) => Ok(Value::Array(infos.iter().map(one).collect::<Result<_, _>>()?)),
+        None => one(info),
     }
 }
 
@@ -58,11 +60,8 @@ fn with_request(task: &Task, request: bool) -> Struct {
 
 /// A filter of `listTasks`: one value or a list of them.
 fn wanted(options: &Struct, name: &str) -> Option<Vec<Value>> {
-    match options.get(name)? {
-        Value::Nil => None,
-        Value::Array(values) => Some(values.clone()),
-        one => Some(vec![one.clone()]),
-    }
+    let value = options.get(name).filter(|value| !value.is_nil())?;
+    Some(value.as_array().map_or_else(|| vec![value.clone()], <[Value]>::to_vec))
 }
 
 pub(super) fn list(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {

@@ -1,5 +1,7 @@
 //! Methods about the hub itself, users, packages, targets and repos.
 
+#![expect(clippy::unnecessary_wraps, reason = "methods that cannot fail have the shape of those that can")]
+
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{generic, is_true, repr, text};
@@ -22,9 +24,9 @@ pub(super) fn disabled(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> 
 }
 
 pub(super) fn last_event(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
-    let event = match arguments.get("before") {
-        Value::Nil => Some(turn.world.last_event()),
-        before => query::time(before).and_then(|moment| turn.world.event_at(moment)),
+    let event = match arguments.some("before") {
+        None => Some(turn.world.last_event()),
+        Some(before) => query::time(before).and_then(|moment| turn.world.event_at(moment)),
     };
     match event {
         Some(event) => Ok(event_row(turn.world, event)),
@@ -109,15 +111,15 @@ pub(super) fn package_config(turn: &mut Turn<'_>, arguments: &Arguments) -> Resu
 
 pub(super) fn list_packages(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let world = &*turn.world;
-    let rows: Vec<Struct> = match arguments.get("tagID") {
-        Value::Nil => world
+    let rows: Vec<Struct> = match arguments.some("tagID") {
+        None => world
             .packages
             .values()
             .map(|package| {
                 Struct::new().with("package_id", package.id).with("package_name", package.name.as_str())
             })
             .collect(),
-        info => {
+        Some(info) => {
             let tag = world.need_tag(info)?;
             let inherited = arguments.flag("inherited");
             let listed = |id: i64| inherited || tag.all_packages || tag.packages.contains_key(&id);
@@ -141,10 +143,8 @@ fn change_list(turn: &mut Turn<'_>, arguments: &Arguments, blocked: bool) -> Res
     let user = turn.user()?;
     let tag = turn.world.need_tag(arguments.get("taginfo"))?.id;
     let name = text(arguments.get("pkginfo"));
-    let owner = match arguments.get("owner") {
-        Value::Nil => user,
-        info => turn.world.find_user(info).map_or(user, |user| user.id),
-    };
+    let owner =
+        arguments.some("owner").and_then(|info| turn.world.find_user(info)).map_or(user, |user| user.id);
     let package = turn.world.ensure_package(&name);
     turn.world.event();
     if let Some(tag) = turn.world.tags.get_mut(tag) {

@@ -70,7 +70,7 @@ impl World {
                     return Err(generic(format!("Build already in progress (task {task})")));
                 }
                 if !again {
-                    let sent = self.completed_by_hub(&new, package);
+                    let sent = Self::completed_by_hub(&new, package);
                     return Err(generic(format!(
                         "Build already exists (id={id}, state={}): {}",
                         state.name(),
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// The members that the hub adds to a builder's before it looks whether the build may be.
-    fn completed_by_hub(&self, new: &NewBuild, package: i64) -> Struct {
+    fn completed_by_hub(new: &NewBuild, package: i64) -> Struct {
         let mut sent = new.sent.clone();
         if let Some(extra) = sent.get("extra").filter(|extra| !extra.is_nil()).map(json) {
             sent.insert("extra", extra);
@@ -204,7 +204,7 @@ impl World {
     pub(in crate::hub) fn build_row(&self, build: &Build) -> Struct {
         let text = |moment: Option<Moment>| moment.map(|moment| moment.text(' '));
         let stamp = |moment: Option<Moment>| moment.map(Moment::timestamp);
-        let (promoter, promoted) = build.promoted.unzip();
+        let (by, promoted) = build.promoted.unzip();
         Struct::new()
             .with("build_id", build.id)
             .with("cg_id", Value::Nil)
@@ -223,8 +223,8 @@ impl World {
             .with("owner_name", self.user_name(build.owner))
             .with("package_id", build.package)
             .with("package_name", build.name.as_str())
-            .with("promoter_id", promoter)
-            .with("promoter_name", promoter.map(|user| self.user_name(user)))
+            .with("promoter_id", by)
+            .with("promoter_name", by.map(|user| self.user_name(user)))
             .with("promotion_time", text(promoted))
             .with("promotion_ts", stamp(promoted))
             .with("release", build.release.as_str())
@@ -263,11 +263,10 @@ fn json(value: &Value) -> String {
             format!("{{{}}}", members.join(", "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
-        Value::Nil => "null".to_owned(),
+        Value::Nil | Value::Bytes(_) => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Double(number) => format!("{number:?}"),
         Value::String(text) | Value::DateTime(text) => serde_json::Value::from(text.as_str()).to_string(),
-        Value::Bytes(_) => "null".to_owned(),
     }
 }

@@ -176,15 +176,14 @@ impl World {
         let Some(task) = self.tasks.get(id) else { return };
         let (owner, priority, channel) = (task.owner, task.priority, task.channel);
         let source = task.request.first().cloned().unwrap_or_default();
-        let build_tag = match task.request.get(1) {
-            Some(Value::String(name)) => match self.target_named(name) {
-                Some(target) => Value::from(target.build_tag),
-                None => {
-                    let fault = generic(format!("unknown build target: {name}"));
-                    return self.end_task(id, TaskState::Failed, Some(Answer::Fault(fault)));
-                }
-            },
-            Some(_) | None => task.option("build_tag").cloned().unwrap_or_default(),
+        let build_tag = if let Some(name) = task.request.get(1).and_then(Value::as_str) {
+            let Some(target) = self.target_named(name) else {
+                let fault = generic(format!("unknown build target: {name}"));
+                return self.end_task(id, TaskState::Failed, Some(Answer::Fault(fault)));
+            };
+            Value::from(target.build_tag)
+        } else {
+            task.option("build_tag").cloned().unwrap_or_default()
         };
         let request = vec![source, build_tag, Value::from(Struct::new())];
         let child = NewTask {

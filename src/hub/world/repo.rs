@@ -39,7 +39,7 @@ impl World {
         let busy: Vec<i64> = self
             .live_tasks()
             .filter(|task| task.method == "newRepo")
-            .filter_map(|task| task.request_tag())
+            .filter_map(super::Task::request_tag)
             .collect();
         let free = settings.repos_at_once.saturating_sub(busy.len());
         let mut due: Vec<(super::Moment, i64)> = self

@@ -165,9 +165,7 @@ impl World {
         let (name, row) = (self.tag_name(tag).to_owned(), self.builds.get(build));
         let Some(row) = row else { return Ok(()) };
         let nvr = row.nvr();
-        if row.state != BuildState::Complete {
-            return Err(Fault::new(TAG, format!("build {nvr} not complete: state {}", row.state.name())));
-        }
+        row.assert_complete()?;
         match self.listing(tag, build).map(|listing| listing.created) {
             Some(created) if created > since => return Err(duplicate(build, tag)),
             Some(_) if !force => {
@@ -211,7 +209,7 @@ impl World {
     }
 
     /// The members that `listTags` shows of a tag, in the order of the alphabet.
-    pub(in crate::hub) fn tag_row(&self, tag: &Tag) -> Struct {
+    pub(in crate::hub) fn tag_row(tag: &Tag) -> Struct {
         let permission = tag.permission.as_deref();
         Struct::new()
             .with("arches", tag.arches.as_str())
@@ -243,7 +241,7 @@ impl World {
     pub(in crate::hub) fn history_row(&self, listing: &Listing) -> Struct {
         let build = self.builds.get(listing.build);
         let stamp = |event: i64| self.event_time(event).map(super::Moment::timestamp);
-        let (revoked, revoker) = listing.revoked.unzip();
+        let (revoked, by) = listing.revoked.unzip();
         Struct::new()
             .with("active", listing.revoked.is_none())
             .with("build.state", build.map(|build| build.state as i64))
@@ -257,11 +255,22 @@ impl World {
             .with("release", build.map(|build| build.release.as_str()))
             .with("revoke_event", revoked)
             .with("revoke_ts", revoked.and_then(stamp))
-            .with("revoker_id", revoker)
-            .with("revoker_name", revoker.map(|user| self.user_name(user)))
+            .with("revoker_id", by)
+            .with("revoker_name", by.map(|user| self.user_name(user)))
             .with("tag.name", self.tag_name(listing.tag))
             .with("tag_id", listing.tag)
             .with("version", build.map(|build| build.version.as_str()))
+    }
+}
+
+impl Build {
+    /// Refuses a build that cannot be tagged.
+    pub(in crate::hub) fn assert_complete(&self) -> Result<(), Fault> {
+        if self.state == BuildState::Complete {
+            return Ok(());
+        }
+        let text = format!("build {} not complete: state {}", self.nvr(), self.state.name());
+        Err(Fault::new(TAG, text))
     }
 }
 
@@ -297,10 +306,10 @@ pub(in crate::hub) fn tagged_row(world: &World, listing: &Listing, build: &Build
     row
 }
 
-/// A number that stands for nil where it is absent, in a call's argument.
+/// How many builds of a package `latest` asks for; 0 for all.
 pub(in crate::hub) fn latest(value: &Value) -> usize {
-    match value {
-        Value::Int(number) => usize::try_from(*number).unwrap_or(0),
-        other => usize::from(super::super::faults::is_true(other)),
+    match value.as_int() {
+        Some(number) => usize::try_from(number).unwrap_or(0),
+        None => usize::from(super::super::faults::is_true(value)),
     }
 }
