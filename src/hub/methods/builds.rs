@@ -127,6 +127,16 @@ pub(super) fn cancel(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value
     Ok(Value::from(true))
 }
 
+/// No build has files beside its RPMs.
+pub(super) fn archives(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
+    Ok(Value::from(Vec::<Value>::new()))
+}
+
+/// No RPM is signed.
+pub(super) fn signatures(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
+    Ok(Value::from(Vec::<Value>::new()))
+}
+
 /// The mean of the builds of a package, in seconds.
 pub(super) fn average_duration(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let Some(package) = turn.world.find_package(arguments.get("package")).map(|package| package.id) else {

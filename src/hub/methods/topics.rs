@@ -23,6 +23,11 @@ pub(super) fn disabled(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> 
     Ok(Value::from(false))
 }
 
+/// No build is of another kind.
+pub(super) fn nothing(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
+    Ok(Value::Nil)
+}
+
 pub(super) fn last_event(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     let event = match arguments.some("before") {
         None => Some(turn.world.last_event()),

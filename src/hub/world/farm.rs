@@ -286,8 +286,8 @@ impl World {
         let (build_tag, dest_tag) = target.map_or((0, 0), |target| (target.build_tag, target.dest_tag));
         let package = package_of(&source).to_owned();
         if !scratch {
-            let listed =
-                self.package_named(&package).and_then(|package| self.package_in(dest_tag, package.id));
+            let known = self.ensure_package(&package);
+            let listed = self.package_in(dest_tag, known);
             if dest_tag != 0 && listed != Some(false) {
                 let text = format!("package {package} not in list for tag {}", self.tag_name(dest_tag));
                 return self.fail_build_task(id, Some(Answer::Fault(Fault::new(BUILD, text))));
