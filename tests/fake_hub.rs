@@ -1,10 +1,6 @@
 //! The fake hub does to a call what a real one may do to it, and a build comes of it once, twice or not at all.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot read its files has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 #[path = "common/hub_wire.rs"]
 mod hub_wire;

@@ -298,6 +298,22 @@ const TASKS: &[Method] = &[
         &["task_id", "request?"],
         tasks::descendents,
     ),
+    method(
+        "listBuildroots",
+        "RootExports.listBuildroots",
+        &[
+            "hostID?",
+            "tagID?",
+            "state?",
+            "rpmID?",
+            "archiveID?",
+            "taskID?",
+            "buildrootID?",
+            "repoID?",
+            "queryOpts?",
+        ],
+        tasks::buildroots,
+    ),
     method("taskFinished", "RootExports.taskFinished", &["taskId"], tasks::finished),
     method("cancelTask", "RootExports.cancelTask", &["task_id", "recurse?"], tasks::cancel),
     method(

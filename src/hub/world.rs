@@ -73,7 +73,9 @@ pub struct World {
     /// All taggings that ever were, in the order of their events.
     pub(super) listings: Vec<Listing>,
     /// Places in `listings` of what is in a tag now, oldest first.
-    pub(super) tagged: BTreeMap<i64, Vec<usize>>,
+    pub(super) tagged: BTreeMap<i64, BTreeSet<usize>>,
+    /// The same by build and tag.
+    active: BTreeMap<(i64, i64), usize>,
     pub(super) sessions: Sessions,
     /// What has happened and is not yet published.
     pub(super) outbox: Vec<Message>,
@@ -83,7 +85,9 @@ pub struct World {
     tag_names: BTreeMap<String, i64>,
     package_names: BTreeMap<String, i64>,
     nvrs: BTreeMap<String, i64>,
-    /// Tasks that are not over, those of them that a host has, and children by parent.
+    /// The newest build of each task that has made one.
+    builds_of_tasks: BTreeMap<i64, i64>,
+    /// Tasks that are not over, those of them that a host works on, and children by parent.
     live_tasks: BTreeSet<i64>,
     open_tasks: BTreeSet<i64>,
     pub(super) children: BTreeMap<i64, Vec<i64>>,

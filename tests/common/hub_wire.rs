@@ -41,9 +41,10 @@ pub(crate) async fn send(
     // A connection that is reset ends as one that is closed does: what has come by then is looked at.
     let _ended = stream.read_to_end(&mut bytes).await;
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let (head, body) = bytes.split_at_checked(end + 4)?;
+    let head = String::from_utf8_lossy(head).into_owned();
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Reply { status, head, body: bytes[end + 4..].to_vec() })
+    Some(Reply { status, head, body: body.to_vec() })
 }
 
 /// Sends a call, in a session if one is given with the number of the call.

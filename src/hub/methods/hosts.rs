@@ -5,7 +5,7 @@
 use super::super::arguments::Arguments;
 use super::super::call::Turn;
 use super::super::faults::{generic, is_true, repr};
-use super::super::world::{BuildState, Host, NewBuild, NewTask, Request, TaskState, World};
+use super::super::world::{BuildState, Host, NewBuild, NewTask, Request, Task, TaskState, World};
 use super::query;
 use crate::koji::xmlrpc::{Answer, Fault, Limits, Struct, Value};
 
@@ -88,7 +88,8 @@ pub(super) fn channels(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Val
 
 pub(super) fn tasks(turn: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
     let host = turn.host()?;
-    let mine = turn.world.open_tasks().filter(|task| task.host == Some(host));
+    let is_open = |task: &&Task| task.host == Some(host) && task.state == TaskState::Open;
+    let mine = turn.world.live_tasks().filter(is_open);
     Ok(Value::from(mine.map(|task| task.row(Request::Hidden)).collect::<Vec<_>>()))
 }
 

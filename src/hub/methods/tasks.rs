@@ -228,6 +228,11 @@ pub(super) fn resubmit(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Val
     Ok(Value::from(task))
 }
 
+/// Tasks of a virtual farm need no buildroots.
+pub(super) fn buildroots(_: &mut Turn<'_>, _: &Arguments) -> Result<Value, Fault> {
+    Ok(Value::from(Vec::<Value>::new()))
+}
+
 /// Tasks of a virtual farm write no logs.
 pub(super) fn output(turn: &mut Turn<'_>, arguments: &Arguments) -> Result<Value, Fault> {
     turn.world.need_task(arguments.need_int("taskID")?)?;

@@ -107,6 +107,9 @@ impl World {
             promoted: None,
         };
         self.nvrs.insert(build.nvr(), id);
+        if let Some(task) = build.task {
+            self.builds_of_tasks.insert(task, id);
+        }
         self.builds.add(build);
         self.publish_build(id, None);
         id
@@ -116,6 +119,9 @@ impl World {
         let created = (self.event(), self.now);
         let Some(build) = self.builds.get_mut(id) else { return };
         let old = build.state;
+        if let Some(task) = new.task {
+            self.builds_of_tasks.insert(task, id);
+        }
         *build = Build {
             state: BuildState::Building,
             owner: new.owner,
@@ -163,11 +169,8 @@ impl World {
 
     /// The build under way of a task.
     pub(in crate::hub) fn building_of(&self, task: i64) -> Option<i64> {
-        // Builds of live tasks are among the newest.
-        let mut newest = self.builds.values().rev();
-        newest
-            .find(|build| build.task == Some(task) && build.state == BuildState::Building)
-            .map(|build| build.id)
+        let build = self.builds.get(*self.builds_of_tasks.get(&task)?)?;
+        (build.state == BuildState::Building).then_some(build.id)
     }
 
     /// Makes a draft the build of its name.

@@ -18,13 +18,20 @@ pub(super) struct Farm {
     seed: u64,
     timers: BTreeMap<(Moment, u64), Step>,
     timers_made: u64,
-    /// FREE tasks that the scheduler has seen, by priority.
-    waiting: BTreeSet<(i64, i64)>,
+    /// FREE tasks that the scheduler has seen, by what they need, in the order of priority.
+    waiting: BTreeMap<Needs, BTreeSet<Place>>,
     /// Tasks that the farm runs.
     running: BTreeSet<i64>,
     /// Build tags whose repos are out of date, and since when.
     pub(super) stale: BTreeMap<i64, Moment>,
+    /// Tasks that make repos and are not over, with their tags.
+    pub(super) repo_tasks: BTreeMap<i64, i64>,
 }
+
+/// What a task needs of a host: channel and architecture.
+pub(super) type Needs = (i64, String);
+/// The place of a task in a queue: priority and number.
+pub(super) type Place = (i64, i64);
 
 /// What happens when a timer is due.
 #[derive(Debug, Clone, Copy)]
@@ -51,19 +58,21 @@ impl Farm {
         self.timers.insert((due, self.timers_made), step);
     }
 
-    fn reorder(&mut self, id: i64, old: i64, new: i64) {
-        if self.waiting.remove(&(old, id)) {
-            self.waiting.insert((new, id));
+    fn enqueue(&mut self, needs: Needs, place: Place) {
+        self.waiting.entry(needs).or_default().insert(place);
+    }
+
+    /// The task that is served first, of those whose needs are not among the `full`.
+    pub(super) fn first_waiting(&self, full: &BTreeSet<Needs>) -> Option<(Needs, Place)> {
+        let queues = self.waiting.iter().filter(|(needs, _)| !full.contains(*needs));
+        let first = queues.filter_map(|(needs, queue)| Some((*queue.first()?, needs))).min()?;
+        Some((first.1.clone(), first.0))
+    }
+
+    pub(super) fn forget(&mut self, needs: &Needs, place: Place) {
+        if let Some(queue) = self.waiting.get_mut(needs) {
+            queue.remove(&place);
         }
-    }
-
-    /// FREE tasks in the order in which they are served.
-    pub(super) fn waiting(&self) -> Vec<(i64, i64)> {
-        self.waiting.iter().copied().collect()
-    }
-
-    pub(super) fn forget(&mut self, waiting: (i64, i64)) {
-        self.waiting.remove(&waiting);
     }
 }
 
@@ -74,7 +83,7 @@ impl World {
         match step {
             Step::Seen(id) => {
                 if let Some(task) = self.tasks.get(id) {
-                    self.farm.waiting.insert((task.priority, id));
+                    self.farm.enqueue((task.channel, task.arch.clone()), (task.priority, id));
                 }
             }
             Step::Done(id) => self.finish_work(id),
@@ -97,9 +106,13 @@ impl World {
         self.farm.at(due, Step::Repos);
     }
 
-    /// The scheduler serves a task by its new priority.
+    /// The scheduler serves a task by its new priority, if it has seen it.
     pub(super) fn farm_priority(&mut self, id: i64, old: i64, new: i64) {
-        self.farm.reorder(id, old, new);
+        let Some(needs) = self.tasks.get(id).map(|task| (task.channel, task.arch.clone())) else { return };
+        let queue = self.farm.waiting.get_mut(&needs);
+        if queue.is_some_and(|queue| queue.remove(&(old, id))) {
+            self.farm.enqueue(needs, (new, id));
+        }
     }
 
     /// A host has begun a task.
@@ -197,12 +210,6 @@ impl World {
         self.add_task(child);
     }
 
-    fn wait_for_children(&mut self, id: i64) {
-        if let Some(task) = self.tasks.get_mut(id) {
-            task.waiting = true;
-        }
-    }
-
     /// The work of a task is done: says what came of it.
     fn finish_work(&mut self, id: i64) {
         let Some(task) = self.tasks.get(id).filter(|task| task.state == TaskState::Open) else { return };
@@ -251,7 +258,7 @@ impl World {
     pub(super) fn farm_task_over(&mut self, id: i64) {
         self.farm.running.remove(&id);
         let Some(task) = self.tasks.get(id) else { return };
-        if task.method == "newRepo" {
+        if self.farm.repo_tasks.remove(&id).is_some() {
             return self.look_at_repos_in(0);
         }
         let Some(parent) = task.parent.filter(|parent| self.farm.running.contains(parent)) else { return };

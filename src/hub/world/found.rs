@@ -74,6 +74,8 @@ impl World {
             events: vec![begin],
             listings: Vec::new(),
             tagged: BTreeMap::new(),
+            active: BTreeMap::new(),
+            builds_of_tasks: BTreeMap::new(),
             sessions: super::Sessions::default(),
             outbox: Vec::new(),
             messages_to_lose: 0,

@@ -36,17 +36,15 @@ impl World {
     pub(super) fn renew_repos(&mut self) {
         let settings = &self.farm.settings;
         let delay = settings.repo_delay_seconds.saturating_mul(MICROS);
-        let busy: Vec<i64> = self
-            .live_tasks()
-            .filter(|task| task.method == "newRepo")
-            .filter_map(super::Task::request_tag)
-            .collect();
+        let busy = &self.farm.repo_tasks;
         let free = settings.repos_at_once.saturating_sub(busy.len());
         let mut due: Vec<(super::Moment, i64)> = self
             .farm
             .stale
             .iter()
-            .filter(|(tag, since)| since.plus_micros(delay) <= self.now && !busy.contains(tag))
+            .filter(|(tag, since)| {
+                since.plus_micros(delay) <= self.now && !busy.values().any(|busy| busy == *tag)
+            })
             .map(|(tag, since)| (*since, *tag))
             .collect();
         due.sort_unstable();
@@ -55,7 +53,9 @@ impl World {
         for (_, tag) in due.into_iter().take(free) {
             self.farm.stale.remove(&tag);
             let request = vec![Value::from(tag), Value::from(Struct::new())];
-            self.add_task(NewTask { channel, priority: 15, ..NewTask::new("newRepo", request, owner) });
+            let task =
+                self.add_task(NewTask { channel, priority: 15, ..NewTask::new("newRepo", request, owner) });
+            self.farm.repo_tasks.insert(task, tag);
         }
     }
 

@@ -22,16 +22,14 @@ impl World {
     /// Gives waiting tasks to hosts.
     pub(super) fn schedule(&mut self) {
         let mut room = self.room();
-        let mut full: BTreeSet<(i64, String)> = BTreeSet::new();
-        for (priority, id) in self.farm.waiting() {
+        let mut full = BTreeSet::new();
+        // Each turn takes a task out of the queue, or a queue out of the choice.
+        while let Some((needs, place)) = self.farm.first_waiting(&full) {
+            let (_, id) = place;
             let Some(task) = self.tasks.get(id).filter(|task| task.state == TaskState::Free) else {
-                self.farm.forget((priority, id));
+                self.farm.forget(&needs, place);
                 continue;
             };
-            let needs = (task.channel, task.arch.clone());
-            if full.contains(&needs) {
-                continue;
-            }
             let Some(host) = self.host_for(task, &room) else {
                 full.insert(needs);
                 continue;
@@ -41,7 +39,7 @@ impl World {
                 *load += weight;
                 *tasks += 1;
             }
-            self.farm.forget((priority, id));
+            self.farm.forget(&needs, place);
             if self.open_task(id, host) {
                 if let Some(task) = self.tasks.get_mut(id) {
                     task.weight = weight;
@@ -55,9 +53,9 @@ impl World {
     fn room(&self) -> BTreeMap<i64, (f64, usize)> {
         let mut room: BTreeMap<i64, (f64, usize)> =
             self.hosts.values().map(|host| (host.id, (0.0, 0))).collect();
-        for task in self.open_tasks().filter(|task| !task.waiting) {
+        for task in self.open_tasks() {
             if let Some((load, tasks)) = task.host.and_then(|host| room.get_mut(&host)) {
-                *load += task.load();
+                *load += task.weight;
                 *tasks += 1;
             }
         }

@@ -121,17 +121,13 @@ impl World {
 
     /// Whether a build is in a tag now, and by which event.
     pub(in crate::hub) fn listing(&self, tag: i64, build: i64) -> Option<&Listing> {
-        let places = self.tagged.get(&tag)?;
-        places
-            .iter()
-            .rev()
-            .filter_map(|place| self.listings.get(*place))
-            .find(|listing| listing.build == build)
+        self.listings.get(*self.active.get(&(build, tag))?)
     }
 
     /// The tags that a build is in.
     pub(in crate::hub) fn tags_of(&self, build: i64) -> Vec<&Tag> {
-        self.tags.values().filter(|tag| self.listing(tag.id, build).is_some()).collect()
+        let tags = self.active.range((build, i64::MIN)..=(build, i64::MAX)).map(|((_, tag), _)| *tag);
+        tags.filter_map(|tag| self.tags.get(tag)).collect()
     }
 
     /// Whether a user may change what is in a tag.
@@ -175,7 +171,8 @@ impl World {
             None => {}
         }
         let event = self.event();
-        self.tagged.entry(tag).or_default().push(self.listings.len());
+        self.tagged.entry(tag).or_default().insert(self.listings.len());
+        self.active.insert((build, tag), self.listings.len());
         self.listings.push(Listing { tag, build, created: event, creator: user, revoked: None });
         self.publish_tag(tag, build, user, true);
         self.tag_changed(tag);
@@ -195,16 +192,13 @@ impl World {
 
     fn revoke(&mut self, tag: i64, build: i64, user: i64) {
         let event = self.event();
-        let listings = &mut self.listings;
-        let Some(places) = self.tagged.get_mut(&tag) else { return };
-        places.retain(|place| match listings.get_mut(*place) {
-            Some(listing) if listing.build == build => {
-                listing.revoked = Some((event, user));
-                false
-            }
-            Some(_) => true,
-            None => false,
-        });
+        let Some(place) = self.active.remove(&(build, tag)) else { return };
+        if let Some(places) = self.tagged.get_mut(&tag) {
+            places.remove(&place);
+        }
+        if let Some(listing) = self.listings.get_mut(place) {
+            listing.revoked = Some((event, user));
+        }
         self.publish_tag(tag, build, user, false);
     }
 

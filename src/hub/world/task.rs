@@ -90,6 +90,14 @@ impl World {
         true
     }
 
+    /// A task waits for its children: its host is free for them, or they could never run.
+    pub(super) fn wait_for_children(&mut self, id: i64) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.waiting = true;
+            self.open_tasks.remove(&id);
+        }
+    }
+
     /// Ends a task that is not over.
     pub(in crate::hub) fn end_task(&mut self, id: i64, state: TaskState, result: Option<Answer>) {
         let now = self.now;
@@ -152,7 +160,7 @@ impl World {
         self.live_tasks.iter().filter_map(|id| self.tasks.get(*id))
     }
 
-    /// Tasks that hosts have.
+    /// Tasks that hosts work on: not those that wait for their children.
     pub(in crate::hub) fn open_tasks(&self) -> impl Iterator<Item = &Task> {
         self.open_tasks.iter().filter_map(|id| self.tasks.get(*id))
     }
@@ -161,7 +169,7 @@ impl World {
     pub(in crate::hub) fn load_of(&self, host: i64) -> f64 {
         let of_host = self.open_tasks().filter(|task| task.host == Some(host) && self.farm_runs(task.id));
         // Not `sum`, whose zero is -0.0.
-        of_host.fold(0.0, |sum, task| sum + task.load())
+        of_host.fold(0.0, |sum, task| sum + task.weight)
     }
 }
 
@@ -214,11 +222,6 @@ impl Task {
             .with("state", self.state as i64)
             .with("waiting", self.waiting.then_some(true))
             .with("weight", self.weight)
-    }
-
-    /// What it weighs on its host now: nothing while it waits for its children, which could not run if it did.
-    pub(in crate::hub) fn load(&self) -> f64 {
-        if self.waiting { 0.0 } else { self.weight }
     }
 
     /// Whether it is a scratch build.
