@@ -75,5 +75,18 @@ install_toolchain() {
   done
 }
 
+# Puts the command line of Koji into target/koji, for the tests that run it against the fake hub. It works without the
+# libraries for Kerberos and RPM that its package asks for, which need a compiler and headers.
+install_koji() {
+  local into=target/koji
+  [[ -x $into/bin/koji ]] && return
+  { python3 -m venv "$into" && "$into/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+    koji==1.36.1 requests==2.34.2 urllib3==2.8.0 idna==3.20 certifi charset-normalizer \
+    python-dateutil==2.9.0.post0 six==1.17.0 defusedxml==0.7.1; } >/dev/null 2>&1 && return
+  rm -rf "$into"
+  printf 'setup: the koji command cannot be installed (Python 3 with venv and a network are needed); its tests are skipped\n'
+}
+
 install_packages
 install_toolchain
+install_koji

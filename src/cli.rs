@@ -4,6 +4,7 @@ mod backtest;
 mod check;
 mod config;
 mod explain;
+mod fake_hub;
 mod generate;
 mod history;
 mod known;
@@ -62,6 +63,7 @@ enum Command {
     Known(known::Known),
     Generate(generate::Generate),
     Score(score::Score),
+    FakeHub(fake_hub::FakeHub),
 }
 
 /// The pipeline file and what is set over it.
@@ -105,6 +107,8 @@ enum Failure {
     NotFound(String),
     #[error("{path}: cannot be written: {source}", path = path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    FakeHub(#[from] fake_hub::FakeHubError),
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -132,6 +136,7 @@ impl Failure {
             | Self::File { .. }
             | Self::Score(_)
             | Self::Backtest(_)
+            | Self::FakeHub(_)
             | Self::NotPassed
             | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
@@ -163,6 +168,7 @@ pub fn run() -> ExitCode {
         Command::Known(known) => known.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),
+        Command::FakeHub(fake_hub) => fake_hub.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -26,6 +26,8 @@ pub mod input;
 
 pub mod governor;
 
+pub mod hub;
+
 pub mod koji;
 
 pub mod kafka;
