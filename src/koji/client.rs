@@ -80,7 +80,9 @@ impl ClientSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// The address is none.
-    #[error("koji: `{address}` is no address of a hub: {problem}; write it like https://koji.example/kojihub")]
+    #[error(
+        "koji: `{address}` is no address of a hub: {problem}; write it like https://koji.example/kojihub"
+    )]
     Address {
         /// The address, shortened.
         address: String,
@@ -176,8 +178,10 @@ impl Client {
         answer.into_result().map_err(|fault| failed(Problem::Fault(fault)))
     }
 
-    pub(super) fn wire(&self) -> &Wire {
-        &self.wire
+    /// The name of the hub's host, as Kerberos knows its service.
+    #[cfg(feature = "gssapi")]
+    pub(super) fn host(&self) -> &str {
+        self.wire.host()
     }
 }
 

@@ -78,9 +78,8 @@ pub fn build(request: &BuildRequest<'_>) -> Command<u64> {
     if !options.is_empty() || request.priority.is_some() || request.channel.is_some() {
         call = call.arg(options);
     }
-    let call = call
-        .named_some("priority", request.priority.map(i64::from))
-        .named_some("channel", request.channel);
+    let call =
+        call.named_some("priority", request.priority.map(i64::from)).named_some("channel", request.channel);
     Command::new(call, id)
 }
 
@@ -100,13 +99,13 @@ pub fn logout(session_id: Option<u64>) -> Command<()> {
 }
 
 /// Opens a session with a password (`login`); for hubs of tests.
-pub(super) fn login(user: &str, password: &Secret) -> Command<LoggedIn> {
+pub fn login(user: &str, password: &Secret) -> Command<LoggedIn> {
     Command::new(Call::new("login").arg(user).arg(password.reveal()), answers::logged_in)
 }
 
 /// Opens a session for whom the connection or its head proves us to be (`sslLogin`); `proxy_user`: in the name of that
 /// user, which the hub must allow.
-pub(super) fn ssl_login(proxy_user: Option<&str>) -> Command<LoggedIn> {
+pub fn ssl_login(proxy_user: Option<&str>) -> Command<LoggedIn> {
     let mut call = Call::new("sslLogin");
     if let Some(user) = proxy_user {
         call = call.arg(user);

@@ -72,11 +72,6 @@ impl<'a> Fields<'a> {
             .transpose()
             .map_err(|error| error.inside(name))
     }
-
-    /// An array that must be there.
-    pub(super) fn list<T>(self, name: &str, read: Read<T>) -> Result<Vec<T>, Unexpected> {
-        list(self.0.get(name).unwrap_or(&Value::Nil), read).map_err(|error| error.inside(name))
-    }
 }
 
 /// An array of which each item is read alike.

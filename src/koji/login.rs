@@ -1,17 +1,14 @@
 //! Who we are to the hub, and the way into a session.
 
+use super::answers::LoggedIn;
 use super::client::{Client, Sender};
 use super::command::{self, Command};
 use super::error::{CallError, Effect, Problem};
 use super::secret::Secret;
 use super::session::Session;
-use super::answers::LoggedIn;
 
 #[cfg(feature = "gssapi")]
 mod kerberos;
-
-#[cfg(feature = "gssapi")]
-pub use kerberos::Keytab;
 
 /// How we prove who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +25,11 @@ pub enum Login {
         /// The password.
         password: Secret,
     },
-    /// By Kerberos.
+    /// By Kerberos, with the key that the environment variable `KRB5_CLIENT_KTNAME` names.
     #[cfg(feature = "gssapi")]
     Kerberos {
-        /// The key.
-        keytab: Keytab,
+        /// As whom; `None`: whomever the key belongs to.
+        principal: Option<String>,
         /// In the name of this user, if the hub allows it.
         proxy_user: Option<String>,
     },
@@ -47,9 +44,10 @@ impl Client {
             }
             Login::Password { user, password } => (command::login(user, password), Sender::Nobody),
             #[cfg(feature = "gssapi")]
-            Login::Kerberos { keytab, proxy_user } => {
+            Login::Kerberos { principal, proxy_user } => {
                 let command = command::ssl_login(proxy_user.as_deref());
-                let token = keytab.token(self.wire().host()).await.map_err(|problem| {
+                let token = kerberos::token(self.host(), principal.as_deref()).await;
+                let token = token.map_err(|problem| {
                     CallError::new(&command.call().method, Effect::Read, Problem::Credentials(problem))
                 })?;
                 (command, Sender::Credentials { negotiate: Some(token) })
@@ -59,11 +57,7 @@ impl Client {
         Ok(Session::new(self.clone(), logged_in))
     }
 
-    async fn open(
-        &self,
-        command: &Command<LoggedIn>,
-        sender: &Sender<'_>,
-    ) -> Result<LoggedIn, CallError> {
+    async fn open(&self, command: &Command<LoggedIn>, sender: &Sender<'_>) -> Result<LoggedIn, CallError> {
         let call = command.call();
         let value = self.call(call, Effect::Read, sender).await?;
         let failed = |error| CallError::new(&call.method, Effect::Read, Problem::Unexpected(error));

@@ -75,8 +75,7 @@ impl Session {
         let callnum = self.sequence.begin(effect).map_err(|over| failed(Problem::SessionOver(over)))?;
         let sender = Sender::Session { id: self.id, key: &self.key, callnum };
         let answer = self.client.call(call, effect, &sender).await;
-        let result =
-            answer.and_then(|value| read(value).map_err(|error| failed(Problem::Unexpected(error))));
+        let result = answer.and_then(|value| read(value).map_err(|error| failed(Problem::Unexpected(error))));
         self.sequence.end(result.as_ref().err());
         result
     }

@@ -55,7 +55,9 @@ pub enum TlsError {
         problem: String,
     },
     /// The certificates of the system cannot be used.
-    #[error("the certificates that this system trusts cannot be read: {0}; set `serverca` to a file of your own")]
+    #[error(
+        "the certificates that this system trusts cannot be read: {0}; set `serverca` to a file of your own"
+    )]
     System(String),
     /// Certificate and key do not belong together, or are of an unknown kind.
     #[error("`{}` and its key cannot be used: {problem}", .file.display())]
@@ -76,9 +78,7 @@ impl Tls {
             .map_err(|error| TlsError::System(error.to_string()))?;
         let builder = match &self.server_ca {
             Some(file) => versions.with_root_certificates(roots(file)?),
-            None => {
-                versions.with_platform_verifier().map_err(|error| TlsError::System(error.to_string()))?
-            }
+            None => versions.with_platform_verifier().map_err(|error| TlsError::System(error.to_string()))?,
         };
         let Some(identity) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         builder.with_client_auth_cert(identity.chain()?, identity.private_key()?).map_err(|error| {

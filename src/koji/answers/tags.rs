@@ -117,8 +117,9 @@ pub(in crate::koji) fn target(value: &Value) -> Result<Target, Unexpected> {
 pub(in crate::koji) fn repo(value: &Value) -> Result<Repo, Unexpected> {
     use RepoState::{Deleted, Expired, Init, Problem, Ready};
     let fields = Fields::of(value)?;
-    let repo_state =
-        |value: &_| state(value, "the state of a repository, 0 to 4", &[Init, Ready, Expired, Deleted, Problem]);
+    let repo_state = |value: &_| {
+        state(value, "the state of a repository, 0 to 4", &[Init, Ready, Expired, Deleted, Problem])
+    };
     Ok(Repo {
         id: fields.must("id", id)?,
         state: fields.must("state", repo_state)?,

@@ -2,7 +2,7 @@
 
 use super::state;
 use super::tags::words;
-use crate::koji::fields::{Fields, Unexpected, any, flag, id, number, text, timestamp, whole};
+use crate::koji::fields::{Fields, Unexpected, any, flag, id, list, number, text, timestamp, whole};
 use crate::koji::xmlrpc::{Fault, Value};
 use crate::time::Second;
 
@@ -103,7 +103,11 @@ pub struct Host {
 
 pub(in crate::koji) fn task(value: &Value) -> Result<Task, Unexpected> {
     let fields = Fields::of(value)?;
-    let request = |value: &_| crate::koji::fields::list(value, any);
+    // Where the arguments are not asked for, `listTasks` still gives them, but as the text that its database holds.
+    let request = |value: &Value| match value {
+        Value::String(_) => Ok(None),
+        other => list(other, any).map(Some),
+    };
     Ok(Task {
         id: fields.must("id", id)?,
         method: fields.must("method", text)?,
@@ -117,7 +121,7 @@ pub(in crate::koji) fn task(value: &Value) -> Result<Task, Unexpected> {
         created: fields.may("create_ts", timestamp)?,
         started: fields.may("start_ts", timestamp)?,
         completed: fields.may("completion_ts", timestamp)?,
-        request: fields.may("request", request)?,
+        request: fields.may("request", request)?.flatten(),
     })
 }
 
@@ -126,7 +130,7 @@ pub(in crate::koji) fn descendents(value: &Value) -> Result<Vec<Task>, Unexpecte
     let parents = value.as_struct().ok_or_else(|| Unexpected::value("a struct", value))?;
     let mut tasks = Vec::new();
     for (parent, children) in parents.iter() {
-        let children = crate::koji::fields::list(children, task).map_err(|error| error.inside(parent))?;
+        let children = list(children, task).map_err(|error| error.inside(parent))?;
         tasks.extend(children);
     }
     tasks.sort_by_key(|task| task.id);

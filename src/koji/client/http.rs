@@ -161,17 +161,15 @@ fn headers(sender: &Sender<'_>) -> Result<HeaderMap, Problem> {
             headers.insert(SESSION_CALLNUM, HeaderValue::from(*callnum));
         }
         Sender::Credentials { negotiate: Some(token) } => {
-            headers.insert(
-                reqwest::header::AUTHORIZATION,
-                secret(&format!("Negotiate {}", token.reveal()))?,
-            );
+            headers.insert(reqwest::header::AUTHORIZATION, secret(&format!("Negotiate {}", token.reveal()))?);
         }
     }
     Ok(headers)
 }
 
 fn secret(text: &str) -> Result<HeaderValue, Problem> {
-    let wrong = |_| Problem::Credentials("the session's key has characters that no header can carry".to_owned());
+    let wrong =
+        |_| Problem::Credentials("the session's key has characters that no header can carry".to_owned());
     let mut value = HeaderValue::from_str(text).map_err(wrong)?;
     value.set_sensitive(true);
     Ok(value)

@@ -2,10 +2,10 @@
 
 use super::filters::{HistoryFilter, Page, TaggedFilter};
 use super::{Listing, Query, whole};
+use crate::koji::answers;
 use crate::koji::answers::{Build, HistoryRow, Tag, TaggedBuild};
 use crate::koji::fields::{list, number, optional};
 use crate::koji::xmlrpc::{Call, ListPlace, Struct, Value};
-use crate::koji::answers;
 
 /// Which builds are wanted (`listBuilds`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,9 +73,7 @@ pub fn query_history(filter: HistoryFilter<'_>) -> Listing<HistoryRow> {
 
 /// How long the builds of a package take, in seconds (`getAverageBuildDuration`); `None` where there were none.
 pub fn average_build_duration(package: &str) -> Query<Option<f64>> {
-    Query::new(Call::new("getAverageBuildDuration").arg(package), |value| {
-        optional(value, number)
-    })
+    Query::new(Call::new("getAverageBuildDuration").arg(package), |value| optional(value, number))
 }
 
 fn with_options(mut call: Call, options: Struct) -> Call {

@@ -153,7 +153,11 @@ mod tests {
     use super::*;
     use crate::koji::xmlrpc::{Fault, Struct};
 
-    async fn read(answer: &Answer, place: ListPlace, limits: &Limits) -> (Vec<Value>, Result<Answer, DecodeError>) {
+    async fn read(
+        answer: &Answer,
+        place: ListPlace,
+        limits: &Limits,
+    ) -> (Vec<Value>, Result<Answer, DecodeError>) {
         let body = answer.encode().unwrap();
         let mut reader = ItemReader::new(body.as_bytes(), limits, place);
         let mut items = Vec::new();
@@ -192,7 +196,8 @@ mod tests {
     #[tokio::test]
     async fn a_list_elsewhere_is_no_list_of_items() {
         let nested = Value::from(vec![Value::from(rows(2))]);
-        let (items, _) = read(&Answer::Value(nested.clone()), ListPlace::Member("rows"), &Limits::default()).await;
+        let (items, _) =
+            read(&Answer::Value(nested.clone()), ListPlace::Member("rows"), &Limits::default()).await;
         assert_eq!(items, []);
         let (items, _) = read(&Answer::Value(nested), ListPlace::Answer, &Limits::default()).await;
         assert_eq!(items, [Value::from(rows(2))]);

@@ -197,7 +197,14 @@ impl Machine {
         match (place, self.open.as_slice()) {
             (
                 ListPlace::Answer,
-                [Frame::Response(_), Frame::Params(_), Frame::Param(_), Frame::Value(_), Frame::Array(_), Frame::Data(_)],
+                [
+                    Frame::Response(_),
+                    Frame::Params(_),
+                    Frame::Param(_),
+                    Frame::Value(_),
+                    Frame::Array(_),
+                    Frame::Data(_),
+                ],
             ) => true,
             (
                 ListPlace::Member(wanted),
