@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use canned::{Canned, Step, answer, endless, http};
 use tidegate::koji::client::{Client, ClientSettings, Timeouts};
-use tidegate::koji::command::{self, BuildRequest};
+use tidegate::koji::command::{self, BuildKind, BuildOptions, BuildRequest};
 use tidegate::koji::error::{CallError, Retry};
 use tidegate::koji::login::Login;
 use tidegate::koji::query::{self, TaggedFilter};
@@ -107,7 +107,7 @@ fn html() -> Vec<Bad> {
         bad(
             "502 with control characters",
             status("502 Bad Gateway", "", "\u{1b}[31mno\u{0}"),
-            r"HTTP status 502: \u{1b}[31mno\0",
+            r"HTTP status 502: \u{1b}[31mno\u{0}",
         ),
         bad("503 without a body", status("503 Service Unavailable", "", ""), "HTTP status 503"),
         bad(
@@ -213,9 +213,8 @@ const BUILD: BuildRequest<'static> = BuildRequest {
     target: "eln",
     priority: None,
     channel: None,
-    options: tidegate::koji::command::BuildOptions {
-        scratch: false,
-        draft: false,
+    options: BuildOptions {
+        kind: BuildKind::Official,
         fail_fast: false,
         wait_repo: false,
         wait_builds: &[],

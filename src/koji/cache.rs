@@ -16,8 +16,8 @@ use crate::time::{Second, Seconds};
 pub fn lifetime(method: &str) -> Option<Seconds> {
     Some(Seconds(match method {
         "getAPIVersion" | "getKojiVersion" | "getAverageBuildDuration" => 3_600,
-        "getTag" | "getBuildConfig" | "getFullInheritance" | "getBuildTarget" | "getBuildTargets" => 300,
-        "checkTagPackage" => 300,
+        "getTag" | "getBuildConfig" | "getFullInheritance" | "getBuildTarget" | "getBuildTargets"
+        | "checkTagPackage" => 300,
         "getBuild" | "listTags" => 60,
         "getLastEvent" | "getRepo" => 10,
         _ => return None,

@@ -29,10 +29,8 @@ pub struct BuildRequest<'a> {
 /// How a build is made.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BuildOptions<'a> {
-    /// Tried out only: no build is registered, nothing is tagged.
-    pub scratch: bool,
-    /// As a draft, of which there may be several with one NVR.
-    pub draft: bool,
+    /// What becomes of it.
+    pub kind: BuildKind,
     /// Ends all arches once one has failed.
     pub fail_fast: bool,
     /// Waits for a new repository of the buildroot first.
@@ -45,6 +43,18 @@ pub struct BuildOptions<'a> {
     pub arch_override: Option<&'a str>,
     /// Kept with the build as `custom_user_metadata`, and seen in the task's arguments: the place for a marker.
     pub metadata: Option<Struct>,
+}
+
+/// What becomes of a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BuildKind {
+    /// It is registered under its NVR, and tagged.
+    #[default]
+    Official,
+    /// It is a draft, of which there may be several with one NVR.
+    Draft,
+    /// It is tried out only: nothing is registered or tagged.
+    Scratch,
 }
 
 impl<T> Command<T> {
@@ -117,8 +127,8 @@ impl BuildOptions<'_> {
     fn members(&self) -> Struct {
         let only = |set: bool| set.then_some(true);
         Struct::new()
-            .with_some("scratch", only(self.scratch))
-            .with_some("draft", only(self.draft))
+            .with_some("scratch", only(self.kind == BuildKind::Scratch))
+            .with_some("draft", only(self.kind == BuildKind::Draft))
             .with_some("fail_fast", only(self.fail_fast))
             .with_some("wait_repo", only(self.wait_repo))
             .with_some("wait_builds", (!self.wait_builds.is_empty()).then(|| self.wait_builds.to_vec()))

@@ -131,12 +131,11 @@ impl Problem {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Fault(fault) => fault::blame(fault),
-            Self::Unsendable(_) | Self::SessionOver(_) | Self::Status { code: 300..=399, .. } => Blame::Us,
             Self::Unreachable(_) | Self::Lost(_) => Blame::Network,
             Self::Untrusted(_) | Self::Credentials(_) | Self::Status { code: 401 | 403 | 407, .. } => {
                 Blame::Credentials
             }
-            Self::Status { code: 400..=499, .. } => Blame::Us,
+            Self::Unsendable(_) | Self::SessionOver(_) | Self::Status { code: 300..=499, .. } => Blame::Us,
             Self::Status { .. } | Self::ContentType(_) | Self::Unreadable(_) | Self::Unexpected(_) => {
                 Blame::Hub
             }
@@ -145,29 +144,59 @@ impl Problem {
 
     /// What may be done after it. Whatever is not known to have failed before it ran is in doubt if it changes anything.
     pub fn retry(&self, effect: Effect) -> Retry {
-        match (self, effect) {
-            (Self::Fault(fault), _) => fault::retry(fault, effect),
-            (Self::Unsendable(_) | Self::Credentials(_) | Self::Untrusted(_), _) => Retry::Never,
-            (Self::SessionOver(_), _) => Retry::NewSession,
-            (Self::Unreachable(_) | Self::Status { code: 429, .. }, _) => Retry::Pause,
-            // What answers with these has refused the request without reading what it asks for.
-            (Self::Status { code: 300..=407 | 409..=499, .. }, _) => Retry::Never,
-            (_, Effect::Write) => Retry::InDoubt,
-            (Self::Lost(_) | Self::Status { .. } | Self::ContentType(_), Effect::Read) => Retry::Pause,
-            (Self::Unreadable(error), Effect::Read) => match error {
-                DecodeError::TooLong(_)
-                | DecodeError::TextTooLong(_)
-                | DecodeError::TooDeep(_)
-                | DecodeError::TooMany(_)
-                | DecodeError::Forbidden { .. } => Retry::Never,
-                DecodeError::Incomplete { .. }
-                | DecodeError::NotXml { .. }
-                | DecodeError::NotXmlRpc { .. }
-                | DecodeError::Unexpected { .. }
-                | DecodeError::Broken(_) => Retry::Pause,
-            },
-            (Self::Unexpected(_), Effect::Read) => Retry::Never,
+        match self {
+            Self::Fault(fault) => fault::retry(fault, effect),
+            _ if effect == Effect::Write && self.may_have_run() => Retry::InDoubt,
+            Self::SessionOver(_) => Retry::NewSession,
+            Self::Status { code, .. } if refuses(*code) && *code != TOO_MANY_REQUESTS => Retry::Never,
+            Self::Unreadable(error) if comes_again(error) => Retry::Never,
+            Self::Unreachable(_)
+            | Self::Lost(_)
+            | Self::ContentType(_)
+            | Self::Status { .. }
+            | Self::Unreadable(_) => Retry::Pause,
+            Self::Unsendable(_) | Self::Credentials(_) | Self::Untrusted(_) | Self::Unexpected(_) => {
+                Retry::Never
+            }
         }
+    }
+
+    /// Whether the hub may have run the call all the same. What its own faults say is told in [`fault`].
+    fn may_have_run(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::ContentType(_) | Self::Unreadable(_) | Self::Unexpected(_) => true,
+            Self::Status { code, .. } => !refuses(*code),
+            Self::Fault(_)
+            | Self::Unsendable(_)
+            | Self::SessionOver(_)
+            | Self::Unreachable(_)
+            | Self::Untrusted(_)
+            | Self::Credentials(_) => false,
+        }
+    }
+}
+
+const REQUEST_TIMEOUT: u16 = 408;
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// Whether what answers with this status has refused the request without reading what it asks for.
+fn refuses(status: u16) -> bool {
+    (300..500).contains(&status) && status != REQUEST_TIMEOUT
+}
+
+/// Whether the hub will answer so again: it means it.
+fn comes_again(error: &DecodeError) -> bool {
+    match error {
+        DecodeError::TooLong(_)
+        | DecodeError::TextTooLong(_)
+        | DecodeError::TooDeep(_)
+        | DecodeError::TooMany(_)
+        | DecodeError::Forbidden { .. } => true,
+        DecodeError::Incomplete { .. }
+        | DecodeError::NotXml { .. }
+        | DecodeError::NotXmlRpc { .. }
+        | DecodeError::Unexpected { .. }
+        | DecodeError::Broken(_) => false,
     }
 }
 

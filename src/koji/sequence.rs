@@ -106,8 +106,8 @@ mod tests {
     use crate::koji::xmlrpc::Fault;
     use Effect::{Read, Write};
 
-    fn fault(code: i64, text: &str) -> Option<Problem> {
-        Some(Problem::Fault(Fault::new(code, text)))
+    fn fault(code: i64, text: &str) -> Problem {
+        Problem::Fault(Fault::new(code, text))
     }
 
     #[test]
@@ -122,18 +122,18 @@ mod tests {
             (Write, Some(Problem::Unreachable(String::new())), None),
             (Read, Some(Problem::Status { code: 502, text: String::new() }), None),
             (Write, Some(Problem::Status { code: 502, text: String::new() }), in_doubt),
-            (Write, fault(1, "<class 'KeyError'>: 'x'"), in_doubt),
-            (Read, fault(1000, "No such tagInfo: 'nope'"), None),
-            (Write, fault(1002, "Invalid session or bad credentials"), Some(Over::Refused)),
-            (Write, fault(1002, "could not verify client: NONE"), None),
-            (Write, fault(1003, "build x already tagged (eln)"), None),
-            (Write, fault(1006, "User locked by another session"), None),
-            (Read, fault(1007, "session \"9\" has expired"), Some(Over::Refused)),
-            (Write, fault(1007, "session \"9\" has expired"), Some(Over::Refused)),
-            (Write, fault(1008, "5 > 3 (session 10)"), Some(Over::Refused)),
-            (Read, fault(1009, "unable to retry call 1 (method multiCall)"), None),
-            (Write, fault(1009, "unable to retry call 1 (method build)"), in_doubt),
-            (Write, fault(1014, "database outage"), None),
+            (Write, Some(fault(1, "<class 'KeyError'>: 'x'")), in_doubt),
+            (Read, Some(fault(1000, "No such tagInfo: 'nope'")), None),
+            (Write, Some(fault(1002, "Invalid session or bad credentials")), Some(Over::Refused)),
+            (Write, Some(fault(1002, "could not verify client: NONE")), None),
+            (Write, Some(fault(1003, "build x already tagged (eln)")), None),
+            (Write, Some(fault(1006, "User locked by another session")), None),
+            (Read, Some(fault(1007, "session \"9\" has expired")), Some(Over::Refused)),
+            (Write, Some(fault(1007, "session \"9\" has expired")), Some(Over::Refused)),
+            (Write, Some(fault(1008, "5 > 3 (session 10)")), Some(Over::Refused)),
+            (Read, Some(fault(1009, "unable to retry call 1 (method multiCall)")), None),
+            (Write, Some(fault(1009, "unable to retry call 1 (method build)")), in_doubt),
+            (Write, Some(fault(1014, "database outage")), None),
         ] {
             let mut sequence = Sequence::default();
             assert_eq!(sequence.begin(Read), Ok(0));

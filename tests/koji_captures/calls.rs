@@ -1,7 +1,7 @@
 //! Which capture is which call of ours, and which are calls that Tidegate does not make.
 
 use tidegate::koji::answers::TaskState;
-use tidegate::koji::command::{self, BuildOptions, BuildRequest, Command};
+use tidegate::koji::command::{self, BuildKind, BuildOptions, BuildRequest, Command};
 use tidegate::koji::query::{
     self, BuildFilter, HistoryFilter, Listing, Page, Query, TaggedFilter, TaskFilter,
 };
@@ -229,7 +229,7 @@ fn writes(name: &str) -> Option<Ours> {
         }),
         "06-build-draft-priority" | "06-build-same-source-again" => build(&BuildRequest {
             priority: Some(5),
-            options: BuildOptions { draft: true, ..BuildOptions::default() },
+            options: BuildOptions { kind: BuildKind::Draft, ..BuildOptions::default() },
             ..request
         }),
         "06-build-negative-priority" | "06-build-negative-priority-admin" => {
@@ -242,7 +242,11 @@ fn writes(name: &str) -> Option<Ours> {
         "06-build-no-such-channel" => build(&BuildRequest { channel: Some("nope"), ..request }),
         "06-build-scratch" => build(&BuildRequest {
             target: "rawhide",
-            options: BuildOptions { scratch: true, arch_override: Some("x86_64"), ..BuildOptions::default() },
+            options: BuildOptions {
+                kind: BuildKind::Scratch,
+                arch_override: Some("x86_64"),
+                ..BuildOptions::default()
+            },
             ..request
         }),
         "07-cancelTask"

@@ -81,7 +81,10 @@ fn every_capture_is_a_call_of_ours_or_one_that_is_not_used() {
         match (ours(name), unused(name)) {
             (Some(_), Some(_)) => wrong.push(format!("{name}: both a call of ours and one that is not used")),
             (None, None) => wrong.push(format!("{name}: neither a call of ours nor one that is not used")),
-            (None, Some(_)) => not_used += 1,
+            (None, Some(reason)) => {
+                println!("{name}: not used: {reason}");
+                not_used += 1;
+            }
             (Some(ours), None) => {
                 match held_against(&ours, capture) {
                     Ok(()) => {}
@@ -90,7 +93,10 @@ fn every_capture_is_a_call_of_ours_or_one_that_is_not_used() {
                 match ours.same {
                     Same::Bytes => bytes += 1,
                     Same::Members => reordered += 1,
-                    Same::Differs(_) => argued += 1,
+                    Same::Differs(reason) => {
+                        println!("{name}: {reason}");
+                        argued += 1;
+                    }
                 }
             }
         }

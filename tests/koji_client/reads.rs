@@ -1,16 +1,17 @@
 //! Anonymous reads: one, many, paged, item by item, kept.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use tidegate::koji::cache::Cache;
-use tidegate::koji::client::{Client, ClientSettings, SetupError};
+use tidegate::koji::client::{Client, ClientSettings, SetupError, Timeouts};
 use tidegate::koji::error::{Blame, Problem, Retry};
 use tidegate::koji::query::{self, BuildFilter, HistoryFilter, Page, TaggedFilter};
 use tidegate::koji::xmlrpc::{Answer, Call, Fault, Limits, Struct, Value};
 use tidegate::time::Second;
 use tokio_stream::StreamExt;
 
-use crate::canned::{Step, endless, http};
+use crate::canned::{Canned, Step, endless, http};
 use crate::{event, fault, header, hub, value};
 
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
@@ -123,6 +124,29 @@ async fn items_come_before_the_answer_is_whole() {
         hub(vec![vec![Step::Send(endless()), Step::Send(first.into()), Step::Silence]]).await;
     let mut items = Box::pin(client.list(query::list_tagged("f42", TaggedFilter::LATEST)));
     assert_eq!(items.next().await.unwrap().unwrap().build_id, 1);
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_drops_the_connection() {
+    let whole = Answer::Value(vec![tagged(1), tagged(2)].into()).encode().unwrap();
+    let start = whole.find("<value><struct>").unwrap();
+    let (head, rest) = whole.split_at(start);
+    let (item, _) = rest.split_at(rest.rfind("<value><struct>").unwrap());
+    let (_canned, client) =
+        hub(vec![vec![Step::Send(endless()), Step::Send(head.into()), Step::Repeat(item.into(), u64::MAX)]])
+            .await;
+    let items = client.list(query::list_tagged("f42", TaggedFilter::LATEST)).take(3);
+    assert_eq!(items.map(|item| item.unwrap().build_id).collect::<Vec<_>>().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_waited_for_while_bytes_come() {
+    let body = Answer::Value(Value::from(41)).encode().unwrap();
+    let canned =
+        Canned::start(vec![vec![Step::Send(endless()), Step::Drip(body.into(), 1), Step::Close]]).await;
+    let timeouts = Timeouts { idle: Duration::from_secs(30), ..Timeouts::default() };
+    let client = Client::new(&ClientSettings { timeouts, ..ClientSettings::new(canned.url()) }).unwrap();
+    assert_eq!(client.ask(&query::api_version()).await, Ok(41));
 }
 
 #[tokio::test]

@@ -104,9 +104,8 @@ pub struct Host {
 pub(in crate::koji) fn task(value: &Value) -> Result<Task, Unexpected> {
     let fields = Fields::of(value)?;
     // Where the arguments are not asked for, `listTasks` still gives them, but as the text that its database holds.
-    let request = |value: &Value| match value {
-        Value::String(_) => Ok(None),
-        other => list(other, any).map(Some),
+    let request = |value: &Value| {
+        if value.as_str().is_some() { Ok(None) } else { list(value, any).map(Some) }
     };
     Ok(Task {
         id: fields.must("id", id)?,

@@ -108,7 +108,7 @@ impl Wire {
             .headers(headers(sender)?)
             .body(call.encode()?)
             .timeout(time_limit);
-        let response = request.send().await.map_err(|error| not_answered(&error))?;
+        let response = request.send().await.map_err(|error| not_answered(&error.without_url()))?;
         let kind = response.headers().get(CONTENT_TYPE);
         let is_xml = kind.is_none_or(|kind| is_xml(kind.as_bytes()));
         match response.status() {
@@ -213,9 +213,8 @@ fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
         CertificateUnknown, NoCertificate, UnknownCA, UnsupportedCertificate,
     };
-    chain(error).filter_map(rustls_error).any(|error| match error {
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => true,
-        rustls::Error::AlertReceived(alert) => matches!(
+    let is_certificate = |alert: &rustls::AlertDescription| {
+        matches!(
             alert,
             AccessDenied
                 | BadCertificate
@@ -226,15 +225,21 @@ fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
                 | NoCertificate
                 | UnknownCA
                 | UnsupportedCertificate
-        ),
-        _ => false,
+        )
+    };
+    chain(error).filter_map(rustls_error).any(|error| {
+        matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+            || matches!(error, rustls::Error::AlertReceived(alert) if is_certificate(alert))
     })
 }
 
-/// An error of rustls, also where it travels inside an error of I/O.
+/// An error of rustls, also where it travels inside errors of I/O, which do not name it as their source.
 fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.downcast_ref().or_else(|| inner.and_then(|inner| inner.downcast_ref()))
+    let inside = |error: &&'a (dyn std::error::Error + 'static)| {
+        let inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+        Some(inner as &(dyn std::error::Error + 'static))
+    };
+    std::iter::successors(Some(error), inside).find_map(|error| error.downcast_ref())
 }
 
 fn chain<'a>(
@@ -256,8 +261,8 @@ pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn unreadable(error: DecodeError) -> Problem {
-    match error {
-        DecodeError::Broken(text) => Problem::Lost(bounded(&text, QUOTED_CHARS).to_string()),
-        error => Problem::Unreadable(error),
+    if let DecodeError::Broken(text) = error {
+        return Problem::Lost(bounded(&text, QUOTED_CHARS).to_string());
     }
+    Problem::Unreadable(error)
 }

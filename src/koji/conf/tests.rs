@@ -83,7 +83,7 @@ fn places_are_read_in_the_order_of_koji() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["b.conf", "a.conf", "c.conf.rpmsave"];
     for name in names {
-        std::fs::write(folder.path().join(name), format!("[{name}]\n")).unwrap();
+        fs::write(folder.path().join(name), format!("[{name}]\n")).unwrap();
     }
     let single = folder.path().join("c.conf.rpmsave");
     let read = read(&[folder.path().to_owned(), folder.path().join("absent"), single]).unwrap();

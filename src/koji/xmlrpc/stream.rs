@@ -39,8 +39,10 @@ pub enum Item {
     End(Answer),
 }
 
-/// Reads a list out of an answer while it arrives: one item is in memory at a time, so that a list of any length costs
-/// no more than its longest item. [`Limits::values`] holds for each item, the other limits for the whole.
+/// Reads a list out of an answer while it arrives.
+///
+/// One item is in memory at a time, so that a list of any length costs no more than its longest item. [`Limits::values`]
+/// holds for each item, the other limits for the whole.
 pub struct ItemReader<R> {
     reader: Reader<Bounded<R>>,
     decoder: Decoder,
