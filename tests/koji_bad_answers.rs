@@ -20,6 +20,11 @@ use tidegate::koji::sequence::Over;
 use tidegate::koji::xmlrpc::{Answer, Struct, Value};
 use tokio_stream::StreamExt;
 
+/// What a bad answer may cost at most.
+const MEMORY_KIB: u64 = 50 * 1024;
+/// What a list may cost that is read item by item.
+const LISTING_KIB: u64 = 10 * 1024;
+
 /// What comes, and what is said of it.
 struct Bad {
     name: &'static str,
@@ -79,8 +84,9 @@ fn raw(text: &str) -> Vec<Step> {
 /// 512 MiB of spaces, in half a megabyte.
 fn gzip_bomb() -> Vec<u8> {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let spaces = vec![b' '; 1 << 20];
     for _ in 0..512 {
-        packed.write_all(&[b' '; 1 << 20]).unwrap();
+        packed.write_all(&spaces).unwrap();
     }
     packed.finish().unwrap()
 }
@@ -232,17 +238,41 @@ fn judge(bad: &Bad, error: &CallError, retry: Retry) {
     assert_eq!(error.retry, retry, "{}: {text}", bad.name);
 }
 
-/// The most memory that this process has held, in KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+/// What memory is measured by: one test at a time, since it is that of the process, the playing server included.
+struct Memory {
+    before: u64,
+    _alone: tokio::sync::MutexGuard<'static, ()>,
+}
+
+impl Memory {
+    async fn alone() -> Self {
+        static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        Self { before: 0, _alone: ALONE.lock().await }
+    }
+
+    /// Lets the peak begin anew; where that is not allowed, an older and higher one is judged.
+    fn begin(&mut self) {
+        drop(std::fs::write("/proc/self/clear_refs", "5"));
+        self.before = Self::read("VmRSS:");
+    }
+
+    /// By how much the peak is over what was held at the beginning, in KiB.
+    fn grown(&self) -> u64 {
+        Self::read("VmHWM:").saturating_sub(self.before)
+    }
+
+    fn read(name: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
 }
 
 #[tokio::test]
 async fn no_bad_answer_is_taken_for_one() {
+    let mut memory = Memory::alone().await;
     let all: Vec<Bad> = html().into_iter().chain(broken()).chain(slow()).collect();
-    let before = peak();
+    memory.begin();
     for bad in all {
         let login = Login::Password { user: "bot".to_owned(), password: Secret::new("pw") };
         let scripts = vec![bad.comes.clone(), logged_in(), bad.comes.clone(), bad.comes.clone()];
@@ -255,10 +285,9 @@ async fn no_bad_answer_is_taken_for_one() {
         let over = (bad.retry.1 == Retry::InDoubt).then_some(Over::InDoubt { callnum: 1 });
         assert_eq!(session.over(), over, "{}", bad.name);
         assert_eq!(canned.requests().len(), 4, "{}: nothing is sent again", bad.name);
-        let grown = peak().saturating_sub(before) / 1024;
-        assert!(grown < 50, "{}: {grown} MiB", bad.name);
+        assert!(memory.grown() < MEMORY_KIB, "{}: {} KiB", bad.name, memory.grown());
     }
-    println!("peak grew by {} KiB", peak().saturating_sub(before));
+    println!("bad answers: the peak grew by {} KiB", memory.grown());
 }
 
 #[tokio::test]
@@ -266,7 +295,7 @@ async fn an_answer_that_is_cut_anywhere_is_none() {
     let body = Answer::Value(Value::from(41)).encode().unwrap();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n";
     let whole = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    let mut reads = 0;
+    let _memory = Memory::alone().await;
     for cut in 0..whole.len() {
         let (part, _) = whole.split_at(cut);
         let (canned, client) = hub(vec![raw(part), logged_in(), raw(part)], Timeouts::default()).await;
@@ -278,15 +307,14 @@ async fn an_answer_that_is_cut_anywhere_is_none() {
         assert_eq!(error.retry, Retry::InDoubt, "{cut}: {error}");
         assert_eq!(session.over(), Some(Over::InDoubt { callnum: 0 }), "{cut}");
         assert_eq!(canned.requests().len(), 3, "{cut}");
-        reads += 1;
     }
-    assert_eq!(reads, whole.len());
     let (_canned, client) = hub(vec![raw(&whole)], Timeouts::default()).await;
     assert_eq!(client.ask(&query::api_version()).await, Ok(41));
 }
 
 #[tokio::test]
 async fn a_list_of_25000_builds_costs_no_more_than_one_of_them() {
+    let mut memory = Memory::alone().await;
     let build = |id: i64| {
         Struct::new()
             .with("build_id", id)
@@ -316,7 +344,7 @@ async fn a_list_of_25000_builds_costs_no_more_than_one_of_them() {
         Step::Close,
     ];
     let (_canned, client) = hub(vec![comes], Timeouts::default()).await;
-    let before = peak();
+    memory.begin();
     let mut items = Box::pin(client.list(query::list_tagged("f42", TaggedFilter::LATEST)));
     let mut count = 0;
     while let Some(item) = items.next().await {
@@ -324,7 +352,6 @@ async fn a_list_of_25000_builds_costs_no_more_than_one_of_them() {
         count += 1;
     }
     assert_eq!(count, 25_000);
-    let grown = peak().saturating_sub(before);
-    println!("peak grew by {grown} KiB");
-    assert!(grown < 50 * 1024, "{grown} KiB");
+    println!("25,000 builds: the peak grew by {} KiB", memory.grown());
+    assert!(memory.grown() < LISTING_KIB, "{} KiB", memory.grown());
 }

@@ -41,7 +41,8 @@ struct Entry {
 }
 
 impl Cache {
-    /// Keeps at most `entries_max` answers; beyond that new ones are not kept until old ones have ended.
+    /// Keeps at most `entries_max` answers, and for a moment as many more as tasks ask at once; beyond that new ones are
+    /// not kept until old ones have ended.
     pub fn new(client: Client, entries_max: usize) -> Self {
         Self { client, entries: DashMap::new(), entries_max, swept_at: AtomicI64::new(i64::MIN) }
     }

@@ -2,6 +2,7 @@
 
 use super::answers::{self, LoggedIn};
 use super::fields::{Read, Unexpected, id, nothing};
+use super::query::whole;
 use super::secret::Secret;
 use super::xmlrpc::{Call, Struct, Value};
 
@@ -95,7 +96,7 @@ pub fn build(request: &BuildRequest<'_>) -> Command<u64> {
 
 /// Cancels a task with its parts (`cancelTask`); of one that has ended nothing changes, and that is no fault.
 pub fn cancel_task(id: u64) -> Command<()> {
-    Command::new(Call::new("cancelTask").arg(number(id)), nothing)
+    Command::new(Call::new("cancelTask").arg(whole(id)), nothing)
 }
 
 /// Ends a session of the same user (`logout`): waits for a call that it runs, and refuses its later ones. `None`: the
@@ -103,7 +104,7 @@ pub fn cancel_task(id: u64) -> Command<()> {
 pub fn logout(session_id: Option<u64>) -> Command<()> {
     let mut call = Call::new("logout");
     if let Some(id) = session_id {
-        call = call.arg(number(id));
+        call = call.arg(whole(id));
     }
     Command::new(call, nothing)
 }
@@ -136,8 +137,4 @@ impl BuildOptions<'_> {
             .with_some("arch_override", self.arch_override)
             .with_some("custom_user_metadata", self.metadata.clone())
     }
-}
-
-fn number(id: u64) -> Value {
-    Value::Int(i64::try_from(id).unwrap_or(i64::MAX))
 }

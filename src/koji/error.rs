@@ -216,6 +216,7 @@ fn advice(retry: Retry, problem: &Problem) -> &'static str {
         (Retry::InDoubt, _) => "; whether it ran is not known",
         (Retry::NewSession, _) => "; log in anew",
         (Retry::Never, Problem::Status { code: 300..=399, .. }) => "; set the address that it leads to",
+        (_, Problem::Untrusted(_)) => "; check the certificates: `serverca` for the hub's, `cert` for ours",
         (Retry::Never | Retry::Pause, _) => "",
     }
 }

@@ -129,7 +129,7 @@ fn read_batch<T>(answer: Value, reads: &[ReadAnswer<T>]) -> Result<Vec<Result<T,
 }
 
 /// An id as an argument. Beyond 2^63 there are none; the hub then finds nothing.
-fn whole(id: u64) -> Value {
+pub(super) fn whole(id: u64) -> Value {
     Value::Int(i64::try_from(id).unwrap_or(i64::MAX))
 }
 

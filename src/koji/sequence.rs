@@ -101,6 +101,8 @@ impl fmt::Display for Over {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::koji::error::Problem;
     use crate::koji::xmlrpc::Fault;
@@ -157,6 +159,34 @@ mod tests {
         assert_eq!(sequence.begin(Read), Err(Over::InDoubt { callnum: 1 }));
         sequence.end(None);
         assert_eq!(sequence.over(), Some(Over::InDoubt { callnum: 1 }), "a late end changes nothing");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_only_grow_and_nothing_follows_the_end(
+            calls in proptest::collection::vec((any::<bool>(), 0usize..6), 1..40),
+        ) {
+            let mut sequence = Sequence::default();
+            let mut given = Vec::new();
+            for (is_write, outcome) in calls {
+                let effect = if is_write { Write } else { Read };
+                let was_over = sequence.over();
+                let number = sequence.begin(effect);
+                prop_assert_eq!(was_over, number.err());
+                given.extend(number);
+                let problem = match outcome {
+                    0 => continue,
+                    1 => None,
+                    2 => Some(Problem::Lost(String::new())),
+                    3 => Some(Problem::Unreachable(String::new())),
+                    4 => Some(fault(1007, "session \"9\" has expired")),
+                    _ => Some(fault(1000, "No such build: 'x-1-1'")),
+                };
+                sequence.end(problem.map(|problem| CallError::new("m", effect, problem)).as_ref());
+            }
+            let expected: Vec<u64> = (0..).take(given.len()).collect();
+            prop_assert_eq!(given, expected);
+        }
     }
 
     #[test]

@@ -70,15 +70,19 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// What the connections are made with. Reads the files.
-    pub(super) fn config(&self) -> Result<ClientConfig, TlsError> {
+    /// What the connections are made with. Reads the files; those of the system only if they are `needed`, so that a hub
+    /// without encryption can be used where the system trusts nobody.
+    pub(super) fn config(&self, needed: bool) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::System(error.to_string()))?;
         let builder = match &self.server_ca {
             Some(file) => versions.with_root_certificates(roots(file)?),
-            None => versions.with_platform_verifier().map_err(|error| TlsError::System(error.to_string()))?,
+            None if needed => {
+                versions.with_platform_verifier().map_err(|error| TlsError::System(error.to_string()))?
+            }
+            None => versions.with_root_certificates(RootCertStore::empty()),
         };
         let Some(identity) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         builder.with_client_auth_cert(identity.chain()?, identity.private_key()?).map_err(|error| {

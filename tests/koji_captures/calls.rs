@@ -332,10 +332,8 @@ fn ask<T: 'static>(query: Query<T>) -> Ours {
 fn list<T: 'static>(listing: Listing<T>) -> Ours {
     let call = listing.call().clone();
     let read = move |value: Value| {
-        let items = match &value {
-            Value::Struct(members) => members.get("tag_listing").and_then(Value::as_array),
-            other => other.as_array(),
-        };
+        let member = value.as_struct().and_then(|members| members.get("tag_listing"));
+        let items = member.unwrap_or(&value).as_array();
         let items = items.ok_or_else(|| "no list".to_owned())?;
         items.iter().try_for_each(|item| listing.read(item).map(drop).map_err(|error| error.to_string()))
     };

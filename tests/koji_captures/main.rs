@@ -146,7 +146,7 @@ fn every_fault_of_the_captures_means_what_is_known_of_it() {
 
 /// Whether our call is the recorded one as far as it claims to be, and our reader reads its answer.
 fn held_against(ours: &Ours, capture: &Capture) -> Result<(), String> {
-    let written = ours.call.encode().unwrap();
+    let written = ours.call.encode().map_err(|error| error.to_string())?;
     let limits = Limits::default();
     let theirs = Call::decode(&capture.request, &limits).map_err(|error| error.to_string())?;
     let is_same = written.as_bytes() == capture.request;
@@ -176,15 +176,12 @@ fn normal(call: &Call) -> Call {
 }
 
 fn sort(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => Value::Array(items.iter().map(sort).collect()),
-        Value::Struct(members) => {
-            let sorted: BTreeMap<&str, Value> =
-                members.iter().map(|(name, member)| (name, sort(member))).collect();
-            Value::Struct(sorted.into_iter().collect::<Struct>())
-        }
-        other => other.clone(),
+    if let Some(items) = value.as_array() {
+        return Value::Array(items.iter().map(sort).collect());
     }
+    let Some(members) = value.as_struct() else { return value.clone() };
+    let sorted: BTreeMap<&str, Value> = members.iter().map(|(name, member)| (name, sort(member))).collect();
+    Value::Struct(sorted.into_iter().collect::<Struct>())
 }
 
 /// The bytes of a text in order: what stays the same when members change places.

@@ -159,10 +159,12 @@ fn files_that_are_of_no_use_are_named() {
     let error = setup(Tls { server_ca: Some(empty), identity: None }).unwrap_err().to_string();
     assert!(error.contains("empty.pem` has no certificate in PEM: none is there"), "{error}");
     let no_key = Identity { certificate: authority.ca(), key: None };
-    let error = setup(Tls { server_ca: None, identity: Some(no_key) }).unwrap_err().to_string();
+    let error =
+        setup(Tls { server_ca: Some(authority.ca()), identity: Some(no_key) }).unwrap_err().to_string();
     assert!(error.contains("ca.pem` has no private key in PEM"), "{error}");
     let strange = Identity { certificate: authority.ca(), key: Some(identity.certificate.clone()) };
-    let error = setup(Tls { server_ca: None, identity: Some(strange) }).unwrap_err().to_string();
+    let error =
+        setup(Tls { server_ca: Some(authority.ca()), identity: Some(strange) }).unwrap_err().to_string();
     assert!(error.contains("ca.pem` and its key cannot be used"), "{error}");
     let missing = Identity { certificate: absent, key: None };
     assert!(matches!(missing.not_after(), Err(TlsError::File { .. })));

@@ -53,7 +53,7 @@ impl Wire {
         let (server, login) = addresses(&settings.server)?;
         let other = |error: reqwest::Error| SetupError::Other(with_causes(&error));
         let mut http = reqwest::Client::builder()
-            .tls_backend_preconfigured(settings.tls.config()?)
+            .tls_backend_preconfigured(settings.tls.config(server.scheme() == "https")?)
             .user_agent(USER_AGENT)
             .http1_only()
             .redirect(redirect::Policy::none())

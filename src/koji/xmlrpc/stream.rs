@@ -152,6 +152,8 @@ impl<R: AsyncBufRead + Unpin> AsyncRead for Bounded<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::koji::xmlrpc::{Fault, Struct};
 
@@ -193,6 +195,28 @@ mod tests {
         assert_eq!(Value::Array(items), Value::from(rows(5)));
         let left = Struct::new().with("other", rows(2)).with("rows", Vec::<Value>::new());
         assert_eq!(rest, Ok(Answer::Value(left.into())));
+    }
+
+    proptest! {
+        #[test]
+        fn items_are_the_same_however_the_bytes_come(
+            texts in proptest::collection::vec(".{0,20}", 0..8), piece in 1usize..64,
+        ) {
+            let clean = |text: &String| text.replace(|c: char| c.is_control() || c > '\u{ff00}', "");
+            let list: Vec<String> = texts.iter().map(clean).collect();
+            let body = Answer::Value(Value::from(list.clone())).encode().unwrap();
+            let pieces = tokio::io::BufReader::with_capacity(piece, body.as_bytes());
+            let mut reader = ItemReader::new(pieces, &Limits::default(), ListPlace::Answer);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let found = runtime.block_on(async {
+                let mut items = Vec::new();
+                while let Item::Value(item) = reader.next().await.unwrap() {
+                    items.push(item);
+                }
+                items
+            });
+            prop_assert_eq!(Value::Array(found), Value::from(list));
+        }
     }
 
     #[tokio::test]
