@@ -17,5 +17,5 @@ mod value;
 pub use decode::{DecodeError, Limits};
 pub use encode::EncodeError;
 pub use message::{Answer, Call, Fault};
-pub use stream::read_answer;
+pub use stream::{Item, ItemReader, ListPlace, read_answer};
 pub use value::{Struct, Value};

@@ -8,6 +8,7 @@ use quick_xml::events::Event;
 
 use self::machine::Machine;
 use super::message::Answer;
+use super::stream::ListPlace;
 use super::value::Value;
 
 /// What a document may cost at most.
@@ -111,6 +112,18 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(limits: &Limits) -> Self {
         Self { machine: Machine::new(limits) }
+    }
+
+    /// Hands out the items of the list at `place` one by one, by [`Decoder::item`], instead of keeping them. Each may
+    /// hold as many values as a document otherwise may.
+    pub(super) fn item_by_item(mut self, place: ListPlace) -> Self {
+        self.machine.items_from(place);
+        self
+    }
+
+    /// The item that was complete with the last event.
+    pub(super) fn item(&mut self) -> Option<Value> {
+        self.machine.item()
     }
 
     /// Takes one event that ended at byte `at`; the document once there is no more to come.

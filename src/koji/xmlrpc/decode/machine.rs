@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{DecodeError, Document, Limits, clip};
 use crate::koji::xmlrpc::message::{Answer, Fault};
+use crate::koji::xmlrpc::stream::ListPlace;
 use crate::koji::xmlrpc::value::{Struct, Value};
 
 /// Reads opened elements, closed elements and text into a document.
@@ -16,6 +17,9 @@ pub(super) struct Machine {
     values: usize,
     depth: usize,
     done: Option<Document>,
+    /// The list of which the items are handed out, and the one that waits for it.
+    items_from: Option<ListPlace>,
+    item: Option<Value>,
 }
 
 /// An open element, with what was read of it.
@@ -49,7 +53,24 @@ enum Scalar {
 
 impl Machine {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: *limits, open: Vec::new(), text: String::new(), values: 0, depth: 0, done: None }
+        Self {
+            limits: *limits,
+            open: Vec::new(),
+            text: String::new(),
+            values: 0,
+            depth: 0,
+            done: None,
+            items_from: None,
+            item: None,
+        }
+    }
+
+    pub(super) fn items_from(&mut self, place: ListPlace) {
+        self.items_from = Some(place);
+    }
+
+    pub(super) fn item(&mut self) -> Option<Value> {
+        self.item.take()
     }
 
     /// An element opens.
@@ -116,6 +137,7 @@ impl Machine {
         };
         let text = std::mem::take(&mut self.text);
         let tag = frame.tag();
+        let is_item = matches!(frame, Frame::Value(_)) && self.is_at_items();
         let parent = self.open.last_mut();
         match (frame, parent) {
             (Frame::Call { method: Some(method), params }, None) => {
@@ -137,6 +159,11 @@ impl Machine {
                 *answer = Some(Answer::Fault(fault));
             }
             (Frame::Param(Some(value)), Some(Frame::Params(all))) => all.push(value),
+            (Frame::Value(value), Some(_)) if is_item => {
+                self.depth = self.depth.saturating_sub(1);
+                self.values = 0;
+                self.item = Some(value.unwrap_or(Value::String(text)));
+            }
             (Frame::Value(value), Some(parent)) => {
                 self.depth = self.depth.saturating_sub(1);
                 put(parent, value.unwrap_or(Value::String(text)));
@@ -162,6 +189,39 @@ impl Machine {
     pub(super) fn finish(&mut self, at: u64) -> Result<Document, DecodeError> {
         let document = if self.open.is_empty() { self.done.take() } else { None };
         document.ok_or(DecodeError::Incomplete { at })
+    }
+
+    /// Whether the innermost open element is the list of which the items are handed out.
+    fn is_at_items(&self) -> bool {
+        let Some(place) = self.items_from else { return false };
+        match (place, self.open.as_slice()) {
+            (
+                ListPlace::Answer,
+                [
+                    Frame::Response(_),
+                    Frame::Params(_),
+                    Frame::Param(_),
+                    Frame::Value(_),
+                    Frame::Array(_),
+                    Frame::Data(_),
+                ],
+            ) => true,
+            (
+                ListPlace::Member(wanted),
+                [
+                    Frame::Response(_),
+                    Frame::Params(_),
+                    Frame::Param(_),
+                    Frame::Value(_),
+                    Frame::Struct(_),
+                    Frame::Member { name: Some(name), .. },
+                    Frame::Value(_),
+                    Frame::Array(_),
+                    Frame::Data(_),
+                ],
+            ) => name == wanted,
+            _ => false,
+        }
     }
 
     fn count_value(&mut self) -> Result<(), DecodeError> {
