@@ -20,7 +20,7 @@ mod users;
 mod world;
 
 pub use self::moment::Moment;
-pub use self::publish::{JsonLines, Kept, Nowhere, Publisher};
+pub use self::publish::{JsonLines, Kafka, Kept, Nowhere, Publisher};
 pub use self::server::{FakeHub, Latency, Pace, Settings, StartError};
 pub use self::trouble::{Point, Rule, Script, ScriptError, Trouble};
 pub use self::world::{

@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use crate::hub::{
-    FakeHub as Hub, JsonLines, Latency, Nowhere, Pace, Publisher, Script, ScriptError, Settings, StartError,
-    WorldError, WorldFile,
+    FakeHub as Hub, JsonLines, Kafka, Latency, Nowhere, Pace, Publisher, Script, ScriptError, Settings,
+    StartError, WorldError, WorldFile,
 };
 
 /// How often it is looked at whether messages can still be written.
@@ -36,6 +36,12 @@ pub(super) struct FakeHub {
     /// Write the bus messages into this file, as JSON lines; what is there is overwritten.
     #[arg(long, value_name = "FILE")]
     messages: Option<PathBuf>,
+    /// Publish the bus messages to Kafka, by these brokers: `HOST:PORT`, separated by commas; takes --topic.
+    #[arg(long, value_name = "BROKERS", requires = "topic", conflicts_with = "messages")]
+    kafka: Option<String>,
+    /// The topic, which must exist.
+    #[arg(long, requires = "kafka")]
+    topic: Option<String>,
     /// So many times as fast as the clock.
     #[arg(long, default_value_t = 1.0, value_name = "N")]
     speed: f64,
@@ -87,9 +93,12 @@ impl FakeHub {
             Some(path) => Script::parse(&read(path)?)
                 .map_err(|source| FakeHubError::Script { path: path.clone(), source })?,
         };
-        let publisher: Box<dyn Publisher> = match &self.messages {
-            None => Box::new(Nowhere),
-            Some(path) => Box::new(
+        let publisher: Box<dyn Publisher> = match (&self.messages, &self.kafka, &self.topic) {
+            (None, Some(brokers), Some(topic)) => {
+                Box::new(Kafka::new(brokers, topic).map_err(FakeHubError::Messages)?)
+            }
+            (None, ..) => Box::new(Nowhere),
+            (Some(path), ..) => Box::new(
                 JsonLines::create(path)
                     .map_err(|source| FakeHubError::File { path: path.clone(), source })?,
             ),
