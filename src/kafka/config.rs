@@ -162,8 +162,13 @@ fn password(file: &str) -> Result<String, ConfigError> {
 /// What reads the topics as a member of the group.
 pub(super) fn consumer(connection: &Connection, group: &str) -> Result<ClientConfig, ConfigError> {
     let mut config = base(connection)?;
-    let unless_stated =
-        [("queued.min.messages", "1000000"), ("queued.max.messages.kbytes", "65536"), ("check.crcs", "true")];
+    // A new partition is noticed within a minute: bursts are counted over all of them.
+    let unless_stated = [
+        ("queued.min.messages", "1000000"),
+        ("queued.max.messages.kbytes", "65536"),
+        ("check.crcs", "true"),
+        ("topic.metadata.refresh.interval.ms", "60000"),
+    ];
     for (name, value) in unless_stated {
         if config.get(name).is_none() {
             config.set(name, value);

@@ -139,8 +139,6 @@ fn scalar(input: &Input<'_>, help: &str) -> Result<String, Vec<Fault>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn read(table: &str) -> Result<Vec<(String, String)>, Vec<String>> {
         let text = format!("name = \"t\"\n[trigger]\ntag = \"f44\"\n[source.properties]\n{table}\n");
         match crate::pipeline::parse("t.toml", &text, &[]) {
