@@ -201,9 +201,11 @@ pub(super) fn observer(connection: &Connection) -> Result<ClientConfig, ConfigEr
 }
 
 /// What reads single records, without being a member, and is told where a partition ends.
-pub(super) fn reader(connection: &Connection) -> Result<ClientConfig, ConfigError> {
+pub(super) fn reader(connection: &Connection, group: &str) -> Result<ClientConfig, ConfigError> {
     let mut config = base(connection)?;
     for (name, value) in [
+        // librdkafka wants a name, though the group is never joined; this one the user may surely use.
+        ("group.id", group),
         ("isolation.level", "read_committed"),
         ("enable.auto.commit", "false"),
         ("auto.offset.reset", "error"),
@@ -216,8 +218,6 @@ pub(super) fn reader(connection: &Connection) -> Result<ClientConfig, ConfigErro
     ] {
         config.set(name, value);
     }
-    // It belongs to no group, whatever it costs librdkafka to make one up.
-    config.remove("group.id");
     checked(config)
 }
 

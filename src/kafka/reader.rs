@@ -32,8 +32,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(connection: &Connection) -> Result<Self, ConfigError> {
-        let client = config::reader(connection)?.create_with_context(Quiet);
+    pub(super) fn new(connection: &Connection, group: &str) -> Result<Self, ConfigError> {
+        let client = config::reader(connection, group)?.create_with_context(Quiet);
         Ok(Self { client: client.map_err(|error| ConfigError::Client(error.to_string()))? })
     }
 

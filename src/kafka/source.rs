@@ -146,7 +146,7 @@ struct Worker {
     silence: Option<String>,
     /// Questions to brokers wait until then.
     next_question: Instant,
-    /// Reads single records beside the group.
+    /// Reads single records beside the group. Kept to the end: dropping it waits for a broker.
     reader: Option<Reader>,
     /// The last poll found nothing.
     idle: bool,

@@ -226,7 +226,7 @@ impl Worker {
     pub(super) fn reader(&mut self) -> KafkaResult<&Reader> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => Reader::new(&self.settings.connection)
+            None => Reader::new(&self.settings.connection, &self.settings.group)
                 .map_err(|error| KafkaError::ClientCreation(error.to_string()))?,
         };
         Ok(self.reader.insert(reader))
@@ -258,7 +258,6 @@ impl Worker {
         let told = !matches!(self.phase, Phase::Unassigned | Phase::Given(_));
         self.hand_over_rest();
         self.phase = Phase::Unassigned;
-        self.reader = None;
         self.apply_pauses(consumer);
         self.troubles.end(TroubleKind::Stalled);
         if told {
