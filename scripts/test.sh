@@ -20,7 +20,7 @@ steps_of_check() {
   step tidy        5m  cargo test --locked --test repo -- --show-output
   step pipelines   5m  cargo test --locked --test pipeline_files -- --show-output
   step unit        10m cargo test --locked --lib --bins -- --show-output
-  step integration 10m other_tests repo pipeline_files
+  step integration 10m other_tests repo pipeline_files kafka
   step doctest     10m cargo test --locked --doc -- --show-output
 }
 
@@ -30,6 +30,7 @@ steps_of_test() {
   step licences    10m scripts/licences.sh
   step generated   20m scripts/scenarios.sh 1 1 2 3
   step scenarios   20m cargo test --locked --test scenarios -- --show-output
+  step kafka       30m scripts/kafka.sh test
 }
 
 # What takes long, and proves most.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::config::{self, ConfigError, Connection};
@@ -46,7 +47,9 @@ impl Observer {
         let mut numbers = Vec::new();
         for found in metadata.topics().iter().filter(|found| found.name() == &**topic) {
             match found.error().map(RDKafkaErrorCode::from) {
-                None => numbers.extend(found.partitions().iter().take(PARTITIONS_MAX).map(|p| p.id())),
+                None => {
+                    numbers.extend(found.partitions().iter().take(PARTITIONS_MAX).map(MetadataPartition::id));
+                }
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {}
                 Some(code) => return Err(KafkaError::MetadataFetch(code)),
             }

@@ -11,29 +11,32 @@ pub(super) struct Reading {
     pub(super) last: Option<LastRead>,
     /// Kafka's time of the last record of this assignment.
     pub(super) last_kafka_millis: Option<i64>,
-    /// Nothing was read yet, and reading began at the first record there was: if that one is gone, nothing is lost.
-    pub(super) untouched: bool,
+    /// Looks at the end for which reading counts as just begun at the first record there was: if that one goes before it
+    /// was fetched, the next is as good.
+    pub(super) fresh: u8,
     /// Records came since the last look at the end.
     pub(super) moved: bool,
     /// How many looks in a row showed an end before `next`.
     pub(super) shrunk: u8,
 }
 
+/// Looks are a second apart: the first fetch is done by then.
+const FRESH_LOOKS: u8 = 2;
 /// An old leader may answer once with an end from before it was replaced; twice is the truth.
 const SHRUNK_LOOKS: u8 = 2;
 
 impl Reading {
     /// Where to read from, or why not. `low` and `end` are what the broker has.
     pub(super) fn start(at: StartAt, low: u64, end: u64) -> Result<Self, DamageKind> {
-        let (next, last, untouched) = match at {
-            StartAt::Earliest => (low, None, true),
+        let (next, last, fresh) = match at {
+            StartAt::Earliest => (low, None, FRESH_LOOKS),
             StartAt::Stored { next, .. } if next < low => return Err(DamageKind::Truncated { next, low }),
             StartAt::Stored { next, .. } if next > end => return Err(DamageKind::EndsBefore { next, end }),
-            StartAt::Stored { next, last } => (next, last, false),
+            StartAt::Stored { next, last } => (next, last, 0),
             // Decided by a person who may not have seen the newest bounds.
-            StartAt::Decided(next) => (next.clamp(low, end.max(low)), None, false),
+            StartAt::Decided(next) => (next.clamp(low, end.max(low)), None, 0),
         };
-        Ok(Self { next, last, last_kafka_millis: None, untouched, moved: false, shrunk: 0 })
+        Ok(Self { next, last, last_kafka_millis: None, fresh, moved: false, shrunk: 0 })
     }
 
     /// A record was taken over.
@@ -43,12 +46,13 @@ impl Reading {
             self.last = Some(LastRead { offset, kafka_millis });
             self.last_kafka_millis = Some(kafka_millis);
         }
-        self.untouched = false;
+        self.fresh = 0;
         self.moved = true;
     }
 
     /// The broker says where the partition ends. A damage is told at the second such answer.
     pub(super) fn look(&mut self, end: u64) -> Option<DamageKind> {
+        self.fresh = self.fresh.saturating_sub(1);
         if end >= self.next {
             self.shrunk = 0;
             return None;
@@ -57,10 +61,10 @@ impl Reading {
         (self.shrunk >= SHRUNK_LOOKS).then_some(DamageKind::EndsBefore { next: self.next, end })
     }
 
-    /// The broker does not have the record at `next`: what it has is from `low` to `end`. A partition of which nothing
-    /// was read yet goes on from its new first record.
+    /// The broker does not have the record at `next`: what it has is from `low` to `end`. A partition that reading
+    /// has just begun goes on from its new first record.
     pub(super) fn out_of_range(&mut self, low: u64, end: u64) -> Option<DamageKind> {
-        if self.untouched {
+        if self.fresh > 0 {
             self.next = low;
             return None;
         }
@@ -122,10 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_was_read_yet_a_new_first_record_is_no_loss() {
+    fn where_reading_has_just_begun_a_new_first_record_is_no_loss() {
         let mut reading = Reading::start(StartAt::Earliest, 2, 9).unwrap();
         assert_eq!(reading.out_of_range(4, 9), None);
         assert_eq!(reading.next, 4);
+        assert_eq!((reading.look(9), reading.look(9)), (None, None));
+        assert_eq!(reading.out_of_range(7, 9), Some(DamageKind::Truncated { next: 4, low: 7 }));
         reading.advance(4, None);
         assert_eq!(reading.out_of_range(7, 9), Some(DamageKind::Truncated { next: 5, low: 7 }));
         assert_eq!(reading.out_of_range(0, 9), None);

@@ -6,7 +6,7 @@
 //!
 //! Reading the topic does not depend on wake-ups of librdkafka, only on `poll` being called.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc as thread_channel;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use super::clock::now;
 use super::config::{self, ConfigError, Connection};
 use super::context::{Consumer, Note, Notes};
-use super::handover::{FromKafka, KafkaRecord, ToKafka, TroubleKind};
+use super::handover::{Damage, FromKafka, KafkaRecord, ToKafka, TroubleKind};
 use super::observer::Observer;
 use super::outlet::Outlet;
 use super::reader::Reader;
@@ -148,6 +148,8 @@ struct Worker {
     next_question: Instant,
     /// Reads single records beside the group. Kept to the end: dropping it waits for a broker.
     reader: Option<Reader>,
+    /// Partitions whose last record was compared, and what is wrong with it, until all are.
+    compared: BTreeMap<u32, Option<Damage>>,
     /// The last poll found nothing.
     idle: bool,
     /// Reading is to begin anew where it stands.
@@ -179,6 +181,7 @@ impl Worker {
             silence: None,
             next_question: began,
             reader: None,
+            compared: BTreeMap::new(),
             idle: false,
             restart: false,
         }
@@ -316,8 +319,8 @@ impl Worker {
             self.outlet.wait(now() + POLL);
             return;
         }
-        let mut patience =
-            if self.batch.is_empty() { POLL } else { BATCH_AGE.saturating_sub(self.batch_began.elapsed()) };
+        let rests = self.batch.is_empty() || self.pressed;
+        let mut patience = if rests { POLL } else { BATCH_AGE.saturating_sub(self.batch_began.elapsed()) };
         for _ in 0..BATCH_MAX {
             match consumer.poll(patience) {
                 Some(Ok(message)) => self.take_over(&message),

@@ -74,7 +74,7 @@ pub(super) fn meaning(code: Code) -> Meaning {
 pub(super) fn text(kind: TroubleKind, brokers: &str, reason: &str) -> String {
     let advice = match kind {
         TroubleKind::Unreachable => {
-            "Reading goes on by itself once one answers: check the network and the brokers"
+            "Reading goes on by itself once they do: check the network and the brokers"
         }
         TroubleKind::Login => {
             "Nothing is read. Check `username` and its password file, or the certificates, and start again: secrets are \
@@ -99,7 +99,9 @@ pub(super) fn text(kind: TroubleKind, brokers: &str, reason: &str) -> String {
         }
     };
     let what = match kind {
-        TroubleKind::Unreachable => format!("no Kafka broker answers ({brokers})"),
+        TroubleKind::Unreachable => {
+            format!("the Kafka brokers ({brokers}) do not answer, or not all of them")
+        }
         TroubleKind::Login => format!("the Kafka brokers ({brokers}) refuse the login or the certificate"),
         TroubleKind::Permission => format!("the Kafka brokers ({brokers}) do not allow to read"),
         TroubleKind::NoTopic => "a Kafka topic does not exist".to_owned(),

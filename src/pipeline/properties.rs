@@ -108,9 +108,8 @@ fn refusal(name: &str) -> Option<&'static str> {
         return None;
     }
     let words = name.replace('.', "_");
-    let with_key =
-        name.contains(".pem") || name.ends_with(".key") || name.contains("sasl.oauthbearer.config");
-    (is_secret(&words) || with_key).then_some(
+    let inline = name.contains(".pem") || name == "sasl.oauthbearer.config" || name == "sasl.jaas.config";
+    (is_secret(&words) || inline).then_some(
         "a pipeline file holds no secrets: state `password_file`, or `key_file` with a key that has no passphrase",
     )
 }

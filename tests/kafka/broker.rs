@@ -60,30 +60,22 @@ impl Broker {
 
     /// The real Kafka, where there is one; else says what is therefore not shown.
     pub(crate) fn real(guarantee: &str) -> Option<Self> {
-        match env::var("KAFKA_BOOTSTRAP") {
-            Ok(bootstrap) => {
-                let calm = CALM.read().unwrap_or_else(PoisonError::into_inner);
-                Some(Self::Real { bootstrap, _calm: Some(calm) })
-            }
-            Err(_) => {
-                println!("skipped: not shown without a real Kafka (scripts/kafka.sh test): {guarantee}");
-                None
-            }
-        }
+        let Ok(bootstrap) = env::var("KAFKA_BOOTSTRAP") else {
+            println!("skipped: not shown without a real Kafka (scripts/kafka.sh test): {guarantee}");
+            return None;
+        };
+        let calm = CALM.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Self::Real { bootstrap, _calm: Some(calm) })
     }
 
     /// The same while no other story uses it, where it was started by the script and can be stopped.
     pub(crate) fn alone(guarantee: &str) -> Option<(Self, RwLockWriteGuard<'static, ()>)> {
-        match (env::var("KAFKA_BOOTSTRAP"), env::var("KAFKA_SCRIPT")) {
-            (Ok(bootstrap), Ok(_)) => {
-                let alone = CALM.write().unwrap_or_else(PoisonError::into_inner);
-                Some((Self::Real { bootstrap, _calm: None }, alone))
-            }
-            _ => {
-                println!("skipped: not shown without a Kafka of scripts/kafka.sh: {guarantee}");
-                None
-            }
-        }
+        let (Ok(bootstrap), Ok(_)) = (env::var("KAFKA_BOOTSTRAP"), env::var("KAFKA_SCRIPT")) else {
+            println!("skipped: not shown without a Kafka of scripts/kafka.sh: {guarantee}");
+            return None;
+        };
+        let alone = CALM.write().unwrap_or_else(PoisonError::into_inner);
+        Some((Self::Real { bootstrap, _calm: None }, alone))
     }
 
     pub(crate) fn bootstrap(&self) -> String {
@@ -134,14 +126,14 @@ impl Broker {
                     .set("max.message.bytes", "20000000")
                     .set("compression.type", "zstd");
                 let made = wait(self.admin().create_topics([&new], &AdminOptions::new())).unwrap();
-                made.into_iter().for_each(|result| drop(result.unwrap()));
+                assert!(made.iter().all(Result::is_ok), "{made:?}");
             }
         }
     }
 
     pub(crate) fn delete(&self, topic: &str) {
         let gone = wait(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
-        gone.into_iter().for_each(|result| drop(result.unwrap()));
+        assert!(gone.iter().all(Result::is_ok), "{gone:?}");
     }
 
     /// Deletes the records of partition 0 before an offset.
@@ -154,7 +146,7 @@ impl Broker {
     pub(crate) fn grow(&self, topic: &str, partitions: usize) {
         let new = NewPartitions::new(topic, partitions);
         let grown = wait(self.admin().create_partitions([&new], &AdminOptions::new())).unwrap();
-        grown.into_iter().for_each(|result| drop(result.unwrap()));
+        assert!(grown.iter().all(Result::is_ok), "{grown:?}");
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {

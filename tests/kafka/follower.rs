@@ -66,11 +66,13 @@ impl Follower {
         while !holds(self) {
             let left = deadline.saturating_duration_since(now());
             let receive = async { tokio::time::timeout(left, self.source.from.recv()).await };
-            match self.runtime.block_on(receive) {
-                Ok(Some(news)) => self.take(news),
-                Ok(None) => panic!("the source ended before: {what}\n{:#?}", self.recent),
-                Err(_) => panic!("this did not come: {what}\n{:#?}", self.recent),
-            }
+            let Ok(received) = self.runtime.block_on(receive) else {
+                panic!("this did not come: {what}\n{:#?}", self.recent);
+            };
+            let Some(news) = received else {
+                panic!("the source ended before: {what}\n{:#?}", self.recent);
+            };
+            self.take(news);
         }
     }
 

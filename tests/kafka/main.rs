@@ -3,6 +3,13 @@
 //!
 //! A story is told once and runs on both. What only a real Kafka can show says so where there is none. Nothing waits for
 //! time to pass: each wait is for something that must come, and fails after a minute.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stdout,
+    reason = "a test that cannot go on has failed; what is not shown is said"
+)]
 
 mod broker;
 mod follower;

@@ -21,6 +21,9 @@ use crate::kafka::observer::{self, Place, list};
 use crate::kafka::positions::{Reading, replaced};
 use crate::kafka::reader::Reader;
 
+/// How long last records are compared in one turn.
+const COMPARE: Duration = Duration::from_secs(2);
+
 /// All partitions of the topics, and which of them are ours.
 #[derive(Debug, Clone)]
 pub(super) struct Ours {
@@ -50,6 +53,11 @@ impl Ours {
 
     pub(super) fn owned_places(&self) -> Vec<Place> {
         self.each().map(|(_, place)| place.clone()).collect()
+    }
+
+    /// Whether each topic has a partition.
+    pub(super) fn covers(&self, topics: &[String]) -> bool {
+        topics.iter().all(|topic| self.places.iter().any(|(known, _)| **known == **topic))
     }
 
     pub(super) fn damage(&self, partition: u32, kind: DamageKind) -> Damage {
@@ -145,6 +153,7 @@ impl Worker {
             return;
         }
         if let Phase::Asked(ours) = &self.phase {
+            self.compared.clear();
             let wanted = Wanted { starts: partitions.into_iter().collect(), looked: false };
             self.phase = Phase::Checking(ours.clone(), wanted);
             self.next_question = now();
@@ -153,27 +162,30 @@ impl Worker {
 
     /// Checks the offsets to start from, and begins to read where all are sound.
     fn check(&mut self, consumer: &Consumer, ours: Ours, mut wanted: Wanted) {
-        let checked = self.judge(&ours, &wanted);
-        let begun = checked.and_then(|judged| match judged {
-            Ok(readings) => consumer.assign(&readings.assignment()?).map(|()| Ok(readings)),
-            Err(damages) => Ok(Err(damages)),
+        let begun = self.judge(&ours, &wanted).and_then(|judged| match judged {
+            Some(Ok(readings)) => consumer.assign(&readings.assignment()?).map(|()| Some(Ok(readings))),
+            other => Ok(other),
         });
         match begun {
             Err(error) => {
                 self.phase = Phase::Checking(ours, wanted);
                 self.unanswered(&error);
             }
-            Ok(Err(damages)) if !wanted.looked && damages.iter().any(ends_before) => {
+            Ok(None) => {
+                self.phase = Phase::Checking(ours, wanted);
+                self.next_question = now();
+            }
+            Ok(Some(Err(damages))) if !wanted.looked && damages.iter().any(ends_before) => {
                 self.next_question = now() + Duration::from_secs(1);
                 wanted.looked = true;
                 self.phase = Phase::Checking(ours, wanted);
             }
-            Ok(Err(damages)) => {
+            Ok(Some(Err(damages))) => {
                 self.answered();
                 self.outlet.say(FromKafka::Damaged { generation: self.generation, damages });
                 self.phase = Phase::Asked(ours);
             }
-            Ok(Ok(readings)) => {
+            Ok(Some(Ok(readings))) => {
                 self.answered();
                 self.tell_new_partitions(&ours, &wanted);
                 self.next_question = now();
@@ -184,7 +196,8 @@ impl Worker {
         }
     }
 
-    fn judge(&mut self, ours: &Ours, wanted: &Wanted) -> KafkaResult<Result<Readings, Vec<Damage>>> {
+    /// Whether all offsets are sound; `None` where that takes another turn.
+    fn judge(&mut self, ours: &Ours, wanted: &Wanted) -> KafkaResult<Option<Result<Readings, Vec<Damage>>>> {
         let places = ours.owned_places();
         let (lows, ends) = (self.observer.lows(&places)?, self.observer.ends(&places)?);
         let mut damages = Vec::new();
@@ -196,19 +209,27 @@ impl Worker {
                 Err(kind) => damages.push(ours.damage(index, kind)),
             }
         }
-        damages.extend(self.compare(ours, &readings)?);
-        Ok(if damages.is_empty() { Ok(Readings::new(ours.clone(), readings)) } else { Err(damages) })
+        let Some(replaced) = self.compare(ours, &readings)? else { return Ok(None) };
+        damages.extend(replaced);
+        Ok(Some(if damages.is_empty() { Ok(Readings::new(ours.clone(), readings)) } else { Err(damages) }))
     }
 
-    /// Compares the last record read of each partition with what stands there now.
+    /// Compares the last record read of each partition with what stands there now. `None`: that takes another turn, so
+    /// that it delays neither a stop nor a poll; what was compared by now is remembered.
     pub(super) fn compare(
         &mut self,
         ours: &Ours,
         readings: &BTreeMap<u32, Reading>,
-    ) -> KafkaResult<Vec<Damage>> {
-        let mut damages = Vec::new();
+    ) -> KafkaResult<Option<Vec<Damage>>> {
+        let deadline = now() + COMPARE;
         for (&index, reading) in readings {
             let (Some(last), Some(place)) = (reading.last, ours.place(index)) else { continue };
+            if self.compared.contains_key(&index) {
+                continue;
+            }
+            if now() >= deadline {
+                return Ok(None);
+            }
             let found = match self.reader()?.first(place, last.offset) {
                 Ok(found) => found,
                 // It went by retention, and cannot be compared.
@@ -217,9 +238,9 @@ impl Worker {
                 )) => None,
                 Err(error) => return Err(error),
             };
-            damages.extend(replaced(last, found).map(|kind| ours.damage(index, kind)));
+            self.compared.insert(index, replaced(last, found).map(|kind| ours.damage(index, kind)));
         }
-        Ok(damages)
+        Ok(Some(std::mem::take(&mut self.compared).into_values().flatten().collect()))
     }
 
     /// The client that reads single records, made when it is first needed.
@@ -250,7 +271,9 @@ impl Worker {
             .filter(|(topic, (before, now))| *before > 0 && before < now && !decided(topic))
             .map(|(topic, (before, now))| FromKafka::Repartitioned { topic: Arc::clone(topic), before, now })
             .collect();
-        grown.into_iter().for_each(|news| self.outlet.say(news));
+        for news in grown {
+            self.outlet.say(news);
+        }
     }
 
     /// The assignment is over.
@@ -258,6 +281,7 @@ impl Worker {
         let told = !matches!(self.phase, Phase::Unassigned | Phase::Given(_));
         self.hand_over_rest();
         self.phase = Phase::Unassigned;
+        self.compared.clear();
         self.apply_pauses(consumer);
         self.troubles.end(TroubleKind::Stalled);
         if told {

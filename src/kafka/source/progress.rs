@@ -25,6 +25,16 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Most partitions whose tail is read in one look: each takes some tens of milliseconds.
 const TAILS_MAX: usize = 4;
 
+/// What a look has shown.
+enum Look {
+    /// All is well, as far as can be seen.
+    Sound,
+    /// It takes another turn: commands and polls come between.
+    Unfinished,
+    /// Partitions that cannot be gone on from.
+    Damaged(Vec<Damage>),
+}
+
 /// How far the partitions of an assignment were read.
 pub(super) struct Readings {
     ours: Ours,
@@ -113,17 +123,21 @@ impl Worker {
     /// One look at the ends.
     pub(super) fn round(&mut self, consumer: &Consumer, mut readings: Box<Readings>) {
         // What is said of a position must come behind the records that it counts.
-        if !self.flush() {
+        if !self.outlet.push() || !self.flush() {
             self.phase = Phase::Reading(readings);
             return;
         }
         self.next_question = now() + LOOK;
         match self.look(consumer, &mut readings) {
-            Ok(damages) if damages.is_empty() => {
+            Ok(Look::Unfinished) => {
+                self.next_question = now();
+                self.phase = Phase::Reading(readings);
+            }
+            Ok(Look::Sound) => {
                 self.phase = Phase::Reading(readings);
                 self.restart_stuck(consumer);
             }
-            Ok(damages) => self.halt(consumer, readings.ours, damages),
+            Ok(Look::Damaged(damages)) => self.halt(consumer, readings.ours, damages),
             Err(error) => {
                 readings.unsure = true;
                 self.phase = Phase::Reading(readings);
@@ -132,21 +146,24 @@ impl Worker {
         }
     }
 
-    fn look(&mut self, consumer: &Consumer, readings: &mut Readings) -> KafkaResult<Vec<Damage>> {
+    fn look(&mut self, consumer: &Consumer, readings: &mut Readings) -> KafkaResult<Look> {
         let asked_at = now();
         let places = readings.ours.owned_places();
         if places.is_empty() {
             self.ping();
-            return Ok(Vec::new());
+            return Ok(Look::Sound);
         }
         let ends = self.observer.ends(&places)?;
         if readings.unsure || readings.out_of_range {
-            let damages = self.look_closely(consumer, readings, &places, &ends)?;
-            if !damages.is_empty() {
-                return Ok(damages);
+            let close = self.look_closely(consumer, readings, &places, &ends)?;
+            if !matches!(close, Look::Sound) {
+                return Ok(close);
             }
         }
         self.answered();
+        if readings.ours.covers(&self.settings.topics) {
+            self.troubles.end(TroubleKind::NoTopic);
+        }
         self.read_tails(consumer, readings, &places, &ends);
         let mut damages = Vec::new();
         let mut partitions = Vec::new();
@@ -161,14 +178,11 @@ impl Worker {
             });
         }
         self.watch(readings, &partitions, asked_at);
-        if damages.is_empty() {
-            self.outlet.say(FromKafka::Progress(Progress {
-                generation: self.generation,
-                asked_at,
-                partitions,
-            }));
+        if !damages.is_empty() {
+            return Ok(Look::Damaged(damages));
         }
-        Ok(damages)
+        self.outlet.say(FromKafka::Progress(Progress { generation: self.generation, asked_at, partitions }));
+        Ok(Look::Sound)
     }
 
     /// After a failure: are the partitions still those that were read?
@@ -178,8 +192,10 @@ impl Worker {
         readings: &mut Readings,
         places: &[Place],
         ends: &[u64],
-    ) -> KafkaResult<Vec<Damage>> {
-        let mut damages = self.compare(&readings.ours, &readings.each)?;
+    ) -> KafkaResult<Look> {
+        let Some(mut damages) = self.compare(&readings.ours, &readings.each)? else {
+            return Ok(Look::Unfinished);
+        };
         if readings.out_of_range {
             let lows = self.observer.lows(places)?;
             for ((index, reading), (low, end)) in readings.each.iter_mut().zip(lows.iter().zip(ends)) {
@@ -192,13 +208,13 @@ impl Worker {
         }
         readings.unsure = false;
         readings.out_of_range = false;
-        Ok(damages)
+        Ok(if damages.is_empty() { Look::Sound } else { Look::Damaged(damages) })
     }
 
     /// Where a partition goes on behind the last record, though nothing comes: reads on to its end, and moves the
     /// position there if there is nothing for anybody to see.
     fn read_tails(&mut self, consumer: &Consumer, readings: &mut Readings, places: &[Place], ends: &[u64]) {
-        let waits = |reading: &Reading, end: u64| reading.next < end && !reading.moved && !reading.untouched;
+        let waits = |reading: &Reading, end: u64| reading.next < end && !reading.moved;
         let idle = self.idle && !self.pressed;
         let any = readings.each.values().zip(ends).any(|(reading, end)| waits(reading, *end));
         if !idle || !any {
