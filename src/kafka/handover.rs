@@ -265,6 +265,8 @@ pub enum TroubleKind {
     Permission,
     /// A topic does not exist.
     NoTopic,
+    /// The group has given nothing to read for a while, though brokers answer.
+    Unassigned,
     /// Records are there, and none has come for a while.
     Stalled,
     /// A position cannot be noted in Kafka.

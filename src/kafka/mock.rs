@@ -4,8 +4,6 @@
 //! not set transactions apart, and tells nothing about the members of a group. Nothing is measured or proved by it that a
 //! real broker could show.
 
-use std::time::Duration;
-
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -64,15 +62,6 @@ impl MockBroker {
     /// Where the imitation has ended.
     pub fn up(&self) -> Result<(), MockError> {
         Ok(self.cluster.broker_up(ALL)?)
-    }
-
-    /// Answers each request only after `delay`.
-    ///
-    /// # Errors
-    ///
-    /// Where the imitation has ended.
-    pub fn slow(&self, delay: Duration) -> Result<(), MockError> {
-        Ok(self.cluster.broker_round_trip_time(ALL, delay)?)
     }
 }
 

@@ -144,6 +144,8 @@ struct Worker {
     contact: Instant,
     /// Why none has answered since, if one was asked.
     silence: Option<String>,
+    /// Since when the group has given nothing.
+    unassigned: Instant,
     /// Questions to brokers wait until then.
     next_question: Instant,
     /// Reads single records beside the group. Kept to the end: dropping it waits for a broker.
@@ -179,6 +181,7 @@ impl Worker {
             paused: BTreeSet::new(),
             contact: began,
             silence: None,
+            unassigned: began,
             next_question: began,
             reader: None,
             compared: BTreeMap::new(),
@@ -223,6 +226,7 @@ impl Worker {
             match note {
                 Note::Given(partitions) => {
                     self.revoke(consumer);
+                    self.troubles.end(TroubleKind::Unassigned);
                     self.phase = Phase::Given(partitions);
                     self.next_question = now();
                 }
@@ -253,11 +257,10 @@ impl Worker {
     fn unanswered(&mut self, error: &KafkaError) {
         self.next_question = now() + Duration::from_secs(1);
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        // A question about an offset that is not there is answered by its own check.
-        if troubles::meaning(code) == Meaning::Range {
-            self.silence = Some(error.to_string());
-        } else {
-            self.complaint(code, &error.to_string());
+        match troubles::meaning(code) {
+            Meaning::Trouble(kind) => self.trouble(kind, &error.to_string()),
+            // Whatever the reason: a question that stays open is a silence.
+            Meaning::Silence | Meaning::Range | Meaning::Nothing => self.silence = Some(error.to_string()),
         }
     }
 
@@ -276,6 +279,12 @@ impl Worker {
             && self.contact.elapsed() > SILENCE
         {
             self.trouble(TroubleKind::Unreachable, &reason);
+        }
+        let waits =
+            matches!(self.phase, Phase::Unassigned) && self.unassigned.elapsed() > self.settings.stall_after;
+        if waits && !self.troubles.is(TroubleKind::Unreachable) {
+            let reason = format!("{} for {} s", self.settings.group, self.settings.stall_after.as_secs());
+            self.trouble(TroubleKind::Unassigned, &reason);
         }
         // Told as it stands when there is room: what comes and goes meanwhile takes no memory.
         if self.outlet.push() {

@@ -83,9 +83,12 @@ pub(super) fn text(kind: TroubleKind, brokers: &str, reason: &str) -> String {
         TroubleKind::Permission => {
             "Nothing is read. Give the user READ and DESCRIBE on the topics and READ on the group"
         }
+        TroubleKind::Unassigned => {
+            "The brokers answer; another member may be slow to let go. If this stays, look at the group's members"
+        }
         TroubleKind::NoTopic => "Reading begins once it exists: check `topics` in [source]",
         TroubleKind::Stalled => {
-            "Reading was begun anew there; if this stays, restart and look at the broker's log"
+            "Reading was begun anew there. If this stays, a producer may have left a transaction open, or the broker's log says why"
         }
         TroubleKind::Commit => {
             "Reading goes on, and nothing is lost: positions stand in the state. Until this works again, a copy of the \
@@ -104,6 +107,7 @@ pub(super) fn text(kind: TroubleKind, brokers: &str, reason: &str) -> String {
         }
         TroubleKind::Login => format!("the Kafka brokers ({brokers}) refuse the login or the certificate"),
         TroubleKind::Permission => format!("the Kafka brokers ({brokers}) do not allow to read"),
+        TroubleKind::Unassigned => "the Kafka group has given no partitions".to_owned(),
         TroubleKind::NoTopic => "a Kafka topic does not exist".to_owned(),
         TroubleKind::Stalled => "Kafka has records that do not come".to_owned(),
         TroubleKind::Commit => "the position cannot be noted in Kafka".to_owned(),
@@ -131,6 +135,11 @@ impl Troubles {
     /// It is over.
     pub(super) fn end(&mut self, kind: TroubleKind) {
         self.now.remove(&kind);
+    }
+
+    /// Whether something of this kind is wrong.
+    pub(super) fn is(&self, kind: TroubleKind) -> bool {
+        self.now.contains_key(&kind)
     }
 
     /// What changed since this was last called; what began and ended in between is not told at all.

@@ -139,12 +139,10 @@ fn scalar(input: &Input<'_>, help: &str) -> Result<String, Vec<Fault>> {
 #[cfg(test)]
 mod tests {
     fn read(table: &str) -> Result<Vec<(String, String)>, Vec<String>> {
-        let text = format!("name = \"t\"\n[trigger]\ntag = \"f44\"\n[source.properties]\n{table}\n");
+        let text = format!("name = \"t\"\n[trigger]\nfollow = \"f44\"\n[source.properties]\n{table}\n");
         match crate::pipeline::parse("t.toml", &text, &[]) {
             Ok(pipeline) => Ok(pipeline.kafka.properties),
-            Err(report) => {
-                Err(report.errors().map(|finding| format!("{}: {}", finding.message, finding.help)).collect())
-            }
+            Err(report) => Err(report.errors().map(ToString::to_string).collect()),
         }
     }
 
@@ -173,7 +171,7 @@ mod tests {
             ("\"group.instance.id\" = \"a\"", "second instance"),
             ("\"group.id\" = \"a\"", "state `group`"),
             ("\"sasl.password\" = \"hunter2\"", "holds no secrets"),
-            ("\"ssl.key.pem\" = \"x\"", "holds no secrets"),
+            ("\"ssl.key.pem\" = \"hunter2\"", "holds no secrets"),
             ("\"isolation.level\" = \"read_uncommitted\"", "rolled back"),
             ("session.timeout.ms = 45000", "in quotes"),
             ("\"session.timeout.ms\" = 1979-05-27", "in quotes"),

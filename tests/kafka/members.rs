@@ -1,6 +1,9 @@
 //! A second member of the group, and topics that are not there or grow.
 
+use std::time::Duration;
+
 use tidegate::kafka::handover::{Owner, StartAt, TroubleKind};
+use tidegate::kafka::source::SourceSettings;
 
 use crate::broker::{Broker, name, numbered};
 use crate::follower::Follower;
@@ -92,5 +95,18 @@ fn a_topic_that_is_missing_is_told_until_it_is_there(broker: &Broker) {
     broker.write(&missing, numbered(0, 0..10));
     follower.until("its records", |f| f.count(&missing, 0) == 10 && f.troubles.is_empty());
     assert_eq!(follower.count(&there, 0), 10);
+    follower.stop();
+}
+
+#[test]
+fn a_group_that_gives_nothing_is_told() {
+    // The imitation lets new groups wait for three seconds.
+    let broker = Broker::mock();
+    let topic = broker.topic(1);
+    let stall_after = Duration::from_secs(1);
+    let mut follower = Follower::start(SourceSettings { stall_after, ..broker.settings(&[&topic]) });
+    follower.until("the trouble", |f| f.troubles.contains_key(&TroubleKind::Unassigned));
+    follower.until_caught_up();
+    assert_eq!(follower.history, ["Unassigned", "over Unassigned"]);
     follower.stop();
 }

@@ -281,6 +281,7 @@ impl Worker {
         let told = !matches!(self.phase, Phase::Unassigned | Phase::Given(_));
         self.hand_over_rest();
         self.phase = Phase::Unassigned;
+        self.unassigned = now();
         self.compared.clear();
         self.apply_pauses(consumer);
         self.troubles.end(TroubleKind::Stalled);
