@@ -194,6 +194,7 @@ impl Worker {
         while self.obey(&consumer) {
             self.listen(&consumer);
             self.ask(&consumer);
+            self.notice();
             self.hand_over(&consumer);
             self.read(&consumer);
         }
@@ -227,6 +228,7 @@ impl Worker {
                 Note::Given(partitions) => {
                     self.revoke(consumer);
                     self.troubles.end(TroubleKind::Unassigned);
+                    self.troubles.end(TroubleKind::Expelled);
                     self.phase = Phase::Given(partitions);
                     self.next_question = now();
                 }
@@ -273,19 +275,23 @@ impl Worker {
         }
     }
 
-    /// Passes on news and full batches; pauses all partitions where the pipeline does not take them.
-    fn hand_over(&mut self, consumer: &Consumer) {
+    /// Notices what has lasted for too long.
+    fn notice(&mut self) {
         if let Some(reason) = self.silence.clone()
             && self.contact.elapsed() > SILENCE
         {
             self.trouble(TroubleKind::Unreachable, &reason);
         }
-        let waits =
-            matches!(self.phase, Phase::Unassigned) && self.unassigned.elapsed() > self.settings.stall_after;
+        let patience = self.settings.stall_after;
+        let waits = matches!(self.phase, Phase::Unassigned) && self.unassigned.elapsed() > patience;
         if waits && !self.troubles.is(TroubleKind::Unreachable) {
-            let reason = format!("{} for {} s", self.settings.group, self.settings.stall_after.as_secs());
+            let reason = format!("{} for {} s", self.settings.group, patience.as_secs());
             self.trouble(TroubleKind::Unassigned, &reason);
         }
+    }
+
+    /// Passes on news and full batches; pauses all partitions where the pipeline does not take them.
+    fn hand_over(&mut self, consumer: &Consumer) {
         // Told as it stands when there is room: what comes and goes meanwhile takes no memory.
         if self.outlet.push() {
             for news in self.troubles.news() {
@@ -310,15 +316,20 @@ impl Worker {
 
     /// Hands the batch over if there is room for it. Returns whether nothing is left.
     fn flush(&mut self) -> bool {
-        if self.batch.is_empty() {
-            return true;
+        while !self.batch.is_empty() {
+            if !self.outlet.push() {
+                return false;
+            }
+            self.say_batch();
         }
-        if !self.outlet.push() {
-            return false;
-        }
-        let records = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_MAX));
-        self.outlet.say(FromKafka::Records { generation: self.generation, records });
         true
+    }
+
+    /// Says the first records of the batch; there is more than one message of them only after a standstill.
+    fn say_batch(&mut self) {
+        let rest = self.batch.split_off(self.batch.len().min(BATCH_MAX));
+        let records = std::mem::replace(&mut self.batch, rest);
+        self.outlet.say(FromKafka::Records { generation: self.generation, records });
     }
 
     /// Polls: for one record with patience, then for those that are there already.
@@ -370,7 +381,6 @@ impl Worker {
         }
         self.batch.push(record);
         self.troubles.end(TroubleKind::Permission);
-        self.troubles.end(TroubleKind::Expelled);
     }
 
     /// Leaves the group and ends, within a deadline: closing waits for brokers that may be gone, so it happens on a

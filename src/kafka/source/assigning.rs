@@ -304,9 +304,8 @@ impl Worker {
 
     /// What was read belongs to the pipeline, also where the partitions do not any more.
     fn hand_over_rest(&mut self) {
-        let records = std::mem::take(&mut self.batch);
-        if !records.is_empty() {
-            self.outlet.say(FromKafka::Records { generation: self.generation, records });
+        while !self.batch.is_empty() {
+            self.say_batch();
         }
     }
 }
