@@ -6,9 +6,19 @@ cd "$(dirname "$0")/.."
 
 # command, package of Debian and Ubuntu, package of Fedora and RHEL
 needed='cc gcc gcc
+make make make
 zstd zstd zstd
 gzip gzip gzip
 sqlite3 sqlite3 sqlite'
+# A real Kafka and its TLS listener: without them the tests of `make prove` say what they do not show.
+if [[ -n ${CI:-} || -n ${TIDEGATE_KAFKA:-} ]]; then
+  needed+='
+java default-jre-headless java-latest-openjdk-headless
+mvn maven maven
+openssl openssl openssl
+pkg-config pkg-config pkgconf-pkg-config
+openssl.pc libssl-dev openssl-devel'
+fi
 
 stop() {
   printf 'setup: %s\n' "$1" >&2
@@ -24,10 +34,15 @@ install_command() {
   fi
 }
 
+# Whether a command is there, or a library by the name of its description for pkg-config.
+is_there() {
+  if [[ $1 == *.pc ]]; then pkg-config --exists "${1%.pc}" 2>/dev/null; else command -v "$1" >/dev/null; fi
+}
+
 install_packages() {
   local for_apt='' for_dnf='' missing='' name apt dnf
   while read -r name apt dnf; do
-    command -v "$name" >/dev/null && continue
+    is_there "$name" && continue
     missing+=" $name" for_apt+=" $apt" for_dnf+=" $dnf"
   done <<<"$needed"
   [[ -n $missing ]] || return 0

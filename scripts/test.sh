@@ -20,7 +20,7 @@ steps_of_check() {
   step tidy        5m  cargo test --locked --test repo -- --show-output
   step pipelines   5m  cargo test --locked --test pipeline_files -- --show-output
   step unit        10m cargo test --locked --lib --bins -- --show-output
-  step integration 10m other_tests repo pipeline_files
+  step integration 10m other_tests repo pipeline_files kafka
   step doctest     10m cargo test --locked --doc -- --show-output
 }
 
@@ -34,11 +34,12 @@ steps_of_test() {
 
 # What takes long, and proves most.
 steps_of_prove() {
+  step kafka       30m scripts/kafka.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
   step scenarios   3h  env TIDEGATE_SCENARIOS=full cargo test --locked --test scenarios -- --show-output
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
-  step bench       1h  cargo bench --locked --bench '*'
+  step bench       1h  env TIDEGATE_BENCH_LINES=5000000 cargo bench --locked --bench '*'
 }
 
 # Runs a command if a file of the tree is there.

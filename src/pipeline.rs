@@ -29,6 +29,7 @@ mod names;
 mod nearest;
 mod overrides;
 mod patterns;
+mod properties;
 mod reader;
 mod rules;
 mod schema;
@@ -112,6 +113,8 @@ pub struct KafkaSource {
     pub ca_file: Option<String>,
     /// Files with the client certificate and its key.
     pub certificate: Option<(String, String)>,
+    /// Properties of librdkafka that the file states, by name.
+    pub properties: Vec<(String, String)>,
 }
 
 /// Times of a change of the trigger tag (design section 8).

@@ -67,10 +67,10 @@ pub enum ToKafka {
     Start {
         /// The assignment that this answers.
         generation: u64,
-        /// One for each owned partition: its index and where to start.
+        /// Owned partitions by their index, and where to start; one that is not named starts at [`StartAt::Earliest`].
         partitions: Vec<(u32, StartAt)>,
     },
-    /// Read no more of these partitions for now. What was read already still comes.
+    /// Read no more of these partitions for now. What was read already still comes. In force until the assignment ends.
     Pause(Vec<u32>),
     /// Read these partitions again.
     Resume(Vec<u32>),
@@ -143,7 +143,8 @@ pub struct Committed {
 pub enum StartAt {
     /// At the first record that is kept.
     Earliest,
-    /// Where an earlier run stopped. Checked: the records from here on must be kept, and the last one that was read must
+    /// Where an earlier run stopped, also for a partition that has had no record yet ([`PartitionProgress::next`] says
+    /// where it stands): one without a stored position counts as new. Checked: the records from here on must be kept, and the last one that was read must
     /// still be the one that stands there.
     Stored {
         /// Offset of the next record to be read.
@@ -264,6 +265,8 @@ pub enum TroubleKind {
     Permission,
     /// A topic does not exist.
     NoTopic,
+    /// The group has given nothing to read for a while, though brokers answer.
+    Unassigned,
     /// Records are there, and none has come for a while.
     Stalled,
     /// A position cannot be noted in Kafka.

@@ -80,6 +80,7 @@ fn kafka(name: &str, source: &SourceSection) -> KafkaSource {
         login: source.username.value.clone().zip(source.password_file.value.clone()),
         ca_file: source.ca_file.value.clone(),
         certificate: source.certificate_file.value.clone().zip(source.key_file.value.clone()),
+        properties: source.properties.value.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::family::{Begin, BeginKind, Family};
 use super::kinds::{Choice, Count, Flag, Length, Rate, Share};
 use super::names::{List, Text};
 use super::patterns::{Patterns, Renames};
+use super::properties::Properties;
 use super::reader::{Reader, Setting};
 use super::rules::Rules;
 use crate::settings::{FamilyTag, HoldAction, Rule, Settings};
@@ -40,6 +41,7 @@ pub(super) struct SourceSection {
     pub(super) ca_file: Optional<String>,
     pub(super) certificate_file: Optional<String>,
     pub(super) key_file: Optional<String>,
+    pub(super) properties: Setting<Vec<(String, String)>>,
     pub(super) begin: Setting<Begin>,
     pub(super) disorder: Setting<Seconds>,
     pub(super) source_silence: Setting<Seconds>,
@@ -194,6 +196,7 @@ impl SourceSection {
             ca_file: reader.optional("source.ca_file", &Text::File),
             certificate_file: reader.optional("source.certificate_file", &Text::File),
             key_file: reader.optional("source.key_file", &Text::File),
+            properties: reader.key("source.properties", &Properties, Vec::new()),
             begin: reader.key("source.begin", &BeginKind, Begin::Now),
             disorder: reader.key("source.disorder", &length(0, HOUR), clock.disorder),
             source_silence: reader.key("source.source_silence", &length(10, 7 * DAY), clock.source_silence),

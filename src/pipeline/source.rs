@@ -144,7 +144,8 @@ fn without_login(line: &str) -> String {
 /// Whether a key of this name would carry a secret itself.
 pub(super) fn is_secret(key: &str) -> bool {
     let key = key.trim_matches(['"', '\'']).to_lowercase();
-    let words = ["password", "passphrase", "passwd", "secret", "token", "keytab", "credential", "api_key"];
+    let words =
+        ["password", "passphrase", "passwd", "secret", "token", "keytab", "credential", "api_key", "pem"];
     !key.ends_with("_file") && words.iter().any(|word| key.contains(word))
 }
 
