@@ -1,4 +1,5 @@
 //! The fake hub publishes to Kafka what it would write into a file, in the same order: on librdkafka's imitation of a broker.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[expect(dead_code, reason = "only calls and sessions are wanted here")]
 #[path = "common/hub_wire.rs"]
