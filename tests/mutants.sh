@@ -195,12 +195,12 @@ mutant 'leaving a tag proves more than entering' trail.rs \
 mutant 'what lies before a run of candidates proves' counter.rs \
     'self.unclaimed.drain(claimed..)' \
     'self.unclaimed.drain(..).skip(claimed)'
-mutant 'late candidates that happened before keep their proof' counter.rs \
-    '.chain(self.windows.happened(from, reached - Seconds(1)))' \
+mutant 'late candidates keep their proof' counter.rs \
+    'self.claim_by_truth(key, run.number, fired.from, trails);' \
     ''
-mutant 'late candidates that come after keep their proof' counter.rs \
-    'filter(|(at, _)| *at >= from.max(reached))' \
-    'filter(|(at, _)| *at < from.max(reached))'
+mutant 'what happened first keeps its proof' counter.rs \
+    'self.windows.happened(from, reached - Seconds(1))' \
+    'self.windows.happened(from + Seconds(1), reached - Seconds(1))'
 mutant 'a rule that reaches further back claims no more' burst.rs \
     'fired.from < run.reached' \
     'fired.from < run.reached && run.members.total() == 0'

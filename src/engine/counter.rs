@@ -12,9 +12,6 @@ use super::window::{Fired, Windows};
 use crate::settings::BurstSettings;
 use crate::time::{Second, Seconds};
 
-/// The most events that are kept between two claims by the time at which they happened.
-const CLAIM_SINCE_MAX: usize = 10_000;
-
 /// Which events are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CounterKey {
@@ -39,12 +36,11 @@ pub struct Counter {
     claimed: Option<Claimed>,
 }
 
-/// How far a run has claimed by the time at which events happened: all from `from` on, but what came since.
-#[derive(Debug, Clone)]
+/// How far a run has claimed by the time at which events happened: all from `from` on. What came since is in its turns.
+#[derive(Debug, Clone, Copy)]
 struct Claimed {
     run: u32,
     from: Second,
-    since: Vec<(Second, BuildKey)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +76,6 @@ impl Counter {
         let now = event.effective;
         if self.run.is_some_and(|run| run.held_at + settings.quiet <= now) {
             self.run = None;
-        }
-        if let Some(claimed) = &mut self.claimed {
-            claimed.since.push((event.happened, event.build));
         }
         let fired = if event.trail {
             self.unclaimed.push_back((now, event.build));
@@ -129,16 +122,14 @@ impl Counter {
         }
     }
 
-    /// Claims what happened from a second on.
+    /// Claims what happened from a second on, as far as the run has not claimed it before.
     fn claim_by_truth(&mut self, key: CounterKey, run: u32, from: Second, trails: &mut Trails) {
-        let before = self.claimed.take().filter(|claimed| claimed.run == run);
-        let reached = before.as_ref().map_or(Second::MAX, |claimed| claimed.from);
-        let new =
-            before.into_iter().flat_map(|claimed| claimed.since).filter(|(at, _)| *at >= from.max(reached));
-        for (_, build) in new.chain(self.windows.happened(from, reached - Seconds(1))) {
+        let before = self.claimed.filter(|claimed| claimed.run == run);
+        let reached = before.map_or(Second::MAX, |claimed| claimed.from);
+        for (_, build) in self.windows.happened(from, reached - Seconds(1)) {
             trails.claim(build, key.tag, key.untag, from, run);
         }
-        self.claimed = Some(Claimed { run, from: from.min(reached), since: Vec::new() });
+        self.claimed = Some(Claimed { run, from: from.min(reached) });
     }
 
     /// Forgets what no rule can claim any more.
@@ -148,8 +139,6 @@ impl Counter {
         while self.unclaimed.front().is_some_and(|(at, _)| *at < since) {
             self.unclaimed.pop_front();
         }
-        // Without it the next claim looks at all that happened: slower, and the same.
-        self.claimed.take_if(|claimed| self.run.is_none() || claimed.since.len() > CLAIM_SINCE_MAX);
     }
 }
 

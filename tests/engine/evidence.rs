@@ -61,6 +61,23 @@ fn a_candidate_in_a_burst_of_its_tag_proves_nothing() {
 }
 
 #[test]
+fn a_late_candidate_takes_the_proof_of_those_it_happened_with() {
+    // Three in nine seconds. The third comes when the first two would have proved their builds new, the fourth later still.
+    for (third, proof) in [(108, "no_fresh_evidence"), (110, "trail")] {
+        let script = format!(
+            "100 tag f42-candidate 1\n101 tag f42-candidate 2\n200 tick\nlate {third} tag f42-candidate 3
+             300 tag f42 1\n340 tag f42 2\n380 tick\nend"
+        );
+        check(&small(), &script, &format!("1..2 {proof} alone"));
+    }
+    let script =
+        "100 tag f42-candidate 1\n101 tag f42-candidate 2\n200 tick\nlate 102 tag f42-candidate 3\n205 tick
+                  late 92 tag f42-candidate 4\nlate 93 tag f42-candidate 5\nlate 94 tag f42-candidate 6
+                  300 tag f42 4\n340 tag f42 5\n380 tag f42 1\n420 tick\nend";
+    check(&small(), script, "1 no_fresh_evidence alone\n4..5 no_fresh_evidence alone");
+}
+
+#[test]
 fn one_that_lies_outside_the_burst_proves() {
     let script = "100 tag f42-updates-candidate 1\n161 tag f42-updates-candidate 2..31
                   500 tag f42 1..2\nend";
