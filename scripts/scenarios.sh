@@ -31,7 +31,7 @@ judge() {
   printf '%s\n' "${verdict:-}" | sed 's/^/    /'
 }
 
-mapfile -t names < <("$tidegate" generate list | awk '$1 != "mix" {print $1}')
+mapfile -t names < <("$tidegate" generate list -o plain | awk '$1 != "mix" {print $1}')
 [[ ${#names[@]} -gt 0 ]] || { printf 'there are no scenarios\n' && exit 1; }
 rm -rf "$work"
 mkdir -p "$work"
