@@ -11,7 +11,7 @@ mod flow;
 mod message;
 mod mix;
 mod plan;
-mod rng;
+pub(crate) mod rng;
 mod samples;
 mod world;
 

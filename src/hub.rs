@@ -12,7 +12,6 @@ mod methods;
 mod moment;
 mod payload;
 mod publish;
-mod rng;
 mod server;
 mod session;
 mod trouble;

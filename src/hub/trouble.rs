@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::rng::Rng;
+use crate::generate::rng::Rng;
 
 /// What is to go wrong. The first call is number 1.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -14,8 +14,8 @@ mod task;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::moment::Moment;
-use super::rng::Rng;
 use super::session::Sessions;
+use crate::generate::rng::Rng;
 use crate::koji::xmlrpc::{Fault, Struct, Value};
 
 pub use self::file::{

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::faults::{BUILD, generic, is_true};
 use super::super::moment::Moment;
-use super::super::rng::Rng;
 use super::build::{NewBuild, split_nvr};
 use super::file::{FarmFile, Stage};
 use super::task::NewTask;
 use super::{BuildState, TaskState, World};
+use crate::generate::rng::Rng;
 use crate::koji::xmlrpc::{Answer, Fault, Struct, Value};
 
 /// What the farm has under way.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::moment::Moment;
-use super::super::rng::Rng;
 use super::build::split_nvr;
 use super::farm::Farm;
 use super::tables::Table;
@@ -11,6 +10,7 @@ use super::{
     Availability, Build, BuildFile, BuildState, Host, HostFile, Link, Listed, PackageFile, Tag, TagFile,
     TargetFile, User, UserFile, World, WorldFile, from_toml,
 };
+use crate::generate::rng::Rng;
 use crate::koji::xmlrpc::{Struct, Value};
 use crate::time::Second;
 

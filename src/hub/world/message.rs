@@ -83,7 +83,7 @@ impl World {
     }
 
     fn publish(&mut self, kind: &Kind, body: Json, package: Option<&str>, users: &[&str], priority: u8) {
-        let id = self.rng.uuid();
+        let id = crate::event::MessageId::Uuid(self.rng.uuid()).to_string();
         if self.messages_to_lose > 0 {
             self.messages_to_lose -= 1;
             return;
