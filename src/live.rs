@@ -2,6 +2,8 @@
 //!
 //! What decides about the shell is pure and stands here; the Kafka thread is told what to do and says what it saw.
 
+pub mod ask;
 pub mod pause;
 pub mod silence;
 pub mod truth;
+pub mod view;

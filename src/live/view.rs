@@ -1,0 +1,143 @@
+//! How a running pipeline stands: published after each batch for whoever looks, so that nobody stops the engine to ask.
+
+use serde::{Deserialize, Serialize};
+
+use super::ask::HoldLine;
+use super::pause::Pause;
+use crate::engine::account::Counts;
+use crate::time::Second;
+
+/// How a running pipeline stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Hash of the configuration in force.
+    pub hash: String,
+    /// The tag whose builds trigger.
+    pub trigger: String,
+    /// Identity of the state.
+    pub state: String,
+    /// Batches that the state has written.
+    pub serial: u64,
+    /// When the process started, by the clock of this machine.
+    pub started_at: Second,
+    /// When this was told, by the clock of this machine.
+    pub told_at: Second,
+    /// What the source is doing.
+    pub intake: Intake,
+    /// Whether what is admitted goes on to the sink.
+    pub submission: Submission,
+    /// State of the trigger tag: `quiet`, `suspect` or `burst`.
+    pub phase: String,
+    /// The event time before which no more records are expected.
+    pub watermark: Option<Second>,
+    /// No record of any partition has come for longer than `source_silence`.
+    pub silent: bool,
+    /// The partitions.
+    pub partitions: Vec<PartitionView>,
+    /// Records by reason; what never occurred is left out.
+    pub reasons: Vec<(String, u64)>,
+    /// Open holds, the oldest first.
+    pub holds: Vec<HoldLine>,
+    /// Pauses in force.
+    pub pauses: Vec<Pause>,
+    /// What is wrong now, in plain words.
+    pub troubles: Vec<String>,
+    /// Builds that are known.
+    pub known_builds: u64,
+    /// Builds whose trail is remembered.
+    pub trails: u64,
+    /// The package list.
+    pub packages: PackagesView,
+    /// Admitted builds that wait for the sink.
+    pub outbox: u64,
+    /// Admitted builds that went to the sink.
+    pub submitted: u64,
+    /// Records that cannot be read and wait for attention.
+    pub dead_letters: u64,
+    /// Bursts of the trigger tag so far.
+    pub runs: u64,
+    /// Commands of operators that were carried out.
+    pub commands: u64,
+}
+
+/// What the source is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intake {
+    /// It waits for the broker, or for the group to be given its partitions.
+    Waiting,
+    /// Records are read.
+    Reading,
+    /// An operator paused it.
+    Paused,
+    /// A bound is reached; reading goes on when there is room.
+    Full {
+        /// The bound.
+        bound: String,
+    },
+    /// A partition is damaged: somebody has to decide.
+    Damaged,
+    /// It is coming to an end.
+    Stopping,
+}
+
+/// Whether what is admitted goes on to the sink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Submission {
+    /// It does.
+    Open,
+    /// It does not, for these reasons, in plain words; never empty.
+    Closed(Vec<String>),
+}
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionView {
+    /// Its number in the state.
+    pub number: u32,
+    /// The topic.
+    pub topic: String,
+    /// The partition's number in the topic.
+    pub partition: i32,
+    /// This process reads it; else whoever does.
+    pub owner: Option<String>,
+    /// Offset of the next record to be read.
+    pub next: u64,
+    /// Offset behind its last record, as far as is known.
+    pub end: u64,
+    /// It was read to its end when that was last asked.
+    pub caught_up: bool,
+    /// The event time before which no more of its records are expected.
+    pub watermark: Option<Second>,
+    /// Event time of its newest record.
+    pub newest: Option<Second>,
+    /// When its last record was written, by Kafka's clock, in milliseconds since 1970.
+    pub last_kafka_millis: Option<i64>,
+    /// Its accounts.
+    pub counts: Counts,
+}
+
+/// The package list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct PackagesView {
+    /// The pipeline takes a list.
+    pub wanted: bool,
+    /// Version and size of the one in force.
+    pub in_force: Option<(String, usize)>,
+    /// Version and size of one that waits to be accepted.
+    pub proposed: Option<(String, usize)>,
+    /// When the list was last fetched, by the clock of this machine.
+    pub fetched_at: Option<Second>,
+    /// Why the last fetch failed, if it did.
+    pub failed: Option<String>,
+}
+
+impl View {
+    /// Records that wait in Kafka, as far as is known.
+    pub fn backlog(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.end.saturating_sub(partition.next)).sum()
+    }
+}
