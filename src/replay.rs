@@ -269,8 +269,13 @@ impl Run {
         meta.extend(self.held_written.map(|position| ("held_written", position.to_string())));
         let decisions = self.output.take_kept();
         let sources = self.source.progress();
-        let batch =
-            Batch { decisions: &decisions, dead_letters: &self.letters, sources: &sources, meta: &meta };
+        let batch = Batch {
+            decisions: &decisions,
+            dead_letters: &self.letters,
+            sources: &sources,
+            meta: &meta,
+            live: None,
+        };
         state.commit(&mut self.engine, &batch)?;
         self.letters.clear();
         Ok(())
@@ -333,7 +338,14 @@ fn give_one(
     if let (Err(unreadable), Some(letters)) = (&decoded, letters) {
         let bytes = record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec();
         let (position, code) = (record.position, unreadable.code);
-        letters.push(DeadLetter { position, code, explanation: unreadable.explanation.clone(), bytes });
+        letters.push(DeadLetter {
+            position,
+            code,
+            explanation: unreadable.explanation.clone(),
+            bytes,
+            kafka_millis: record.kafka_millis,
+            headers: record.headers.to_vec(),
+        });
     }
     engine.record(record.position, record.kafka_millis, decoded);
 }

@@ -5,6 +5,7 @@
 //! One process writes ([`State`]), others may read meanwhile ([`read::Reader`]). `docs/state.md` describes the tables.
 
 mod find;
+pub mod live;
 mod load;
 mod lock;
 mod place;
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(state.id().unwrap().as_deref(), Some("one"));
         state.db.execute("INSERT INTO extra VALUES (1)", []).unwrap();
         drop(state);
-        let copy = Connection::open(path.with_extension("db.schema-2")).unwrap();
+        let copy = Connection::open(path.with_extension("db.schema-3")).unwrap();
         let id: String = copy.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
         assert_eq!(id, "one");
     }

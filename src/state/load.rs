@@ -175,7 +175,7 @@ impl State {
         Ok(rows.into_iter().map(list).collect())
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,

@@ -8,7 +8,7 @@ use super::StateError;
 pub(super) const APPLICATION_ID: i64 = 0x5449_4445;
 
 /// The statements that lead from each version to the next; the first makes version 1 of an empty file.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -63,6 +63,32 @@ CREATE TABLE command (
     hold INTEGER NOT NULL, selection TEXT NOT NULL, builds INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE finder (first INTEGER PRIMARY KEY, keys BLOB NOT NULL) STRICT;
+";
+
+/// What a running pipeline keeps: partitions, pauses, what operators did, notices, and what became of dead letters and of
+/// admitted builds. Numbers of notices are not given twice: readers of a topic tell copies by them.
+const VERSION_3: &str = "
+CREATE TABLE partition (
+    number INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+    last_offset INTEGER, last_millis INTEGER, UNIQUE (topic, partition)
+) STRICT;
+CREATE TABLE pause (
+    kind TEXT PRIMARY KEY, who TEXT NOT NULL, why TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE act (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, what TEXT NOT NULL
+) STRICT;
+CREATE TABLE notice (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, output TEXT NOT NULL, key TEXT NOT NULL, headers TEXT NOT NULL, data TEXT NOT NULL
+) STRICT;
+ALTER TABLE dead_letter ADD COLUMN kafka_millis INTEGER;
+ALTER TABLE dead_letter ADD COLUMN headers BLOB;
+ALTER TABLE dead_letter ADD COLUMN status TEXT NOT NULL DEFAULT 'kept';
+ALTER TABLE dead_letter ADD COLUMN handled_at INTEGER;
+ALTER TABLE dead_letter ADD COLUMN handled_by TEXT;
+ALTER TABLE dead_letter ADD COLUMN handled_why TEXT;
+ALTER TABLE submission ADD COLUMN sent_at INTEGER;
+CREATE INDEX submission_waiting ON submission (id) WHERE state = 'admitted';
 ";
 
 /// Brings a file to the newest version, step by step, each in a transaction of its own.

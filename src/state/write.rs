@@ -4,6 +4,7 @@ use rusqlite::{Transaction, params};
 use serde::Serialize;
 
 use super::find::Prints;
+use super::live::{LiveBatch, write_live};
 use super::trace;
 use super::{DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_MAX, State, StateError};
 use crate::engine::Engine;
@@ -32,6 +33,8 @@ pub struct Batch<'a> {
     pub sources: &'a [SourceProgress],
     /// Values for the `meta` table.
     pub meta: &'a [(&'a str, String)],
+    /// What a running pipeline writes.
+    pub live: Option<&'a LiveBatch>,
 }
 
 /// A record that cannot be read, as it is kept.
@@ -45,6 +48,10 @@ pub struct DeadLetter {
     pub explanation: String,
     /// Its first bytes, at most [`DEAD_LETTER_MAX_BYTES`].
     pub bytes: Vec<u8>,
+    /// Kafka's time of it, in milliseconds since 1970.
+    pub kafka_millis: Option<i64>,
+    /// Its headers in Kafka.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// How far a file was read.
@@ -83,6 +90,9 @@ impl State {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
                 .execute(params![key, value])?;
+        }
+        if let Some(live) = batch.live {
+            write_live(&transaction, live)?;
         }
         let serial =
             "INSERT INTO meta VALUES ('serial', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1";
@@ -327,7 +337,10 @@ fn is_false(flag: &bool) -> bool {
 
 fn write_dead_letters(db: &Transaction<'_>, letters: &[DeadLetter]) -> Result<(), StateError> {
     for letter in letters {
-        let put = "INSERT INTO dead_letter (partition, offset, code, explanation, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let put =
+            "INSERT INTO dead_letter (partition, offset, code, explanation, bytes, kafka_millis, headers)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let headers = (!letter.headers.is_empty()).then(|| packed("headers", &letter.headers)).transpose()?;
         let Position { partition, offset } = letter.position;
         let bytes = letter.bytes.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(&letter.bytes);
         db.prepare_cached(put)?.execute(params![
@@ -335,7 +348,9 @@ fn write_dead_letters(db: &Transaction<'_>, letters: &[DeadLetter]) -> Result<()
             int(offset),
             letter.code,
             letter.explanation,
-            bytes
+            bytes,
+            letter.kafka_millis,
+            headers
         ])?;
     }
     if !letters.is_empty() {
