@@ -10,6 +10,7 @@ mod history;
 mod known;
 mod output;
 mod replay;
+mod run;
 mod score;
 mod tap;
 
@@ -57,6 +58,7 @@ enum Command {
     Config(config::Config),
     Backtest(backtest::Backtest),
     Replay(replay::Replay),
+    Run(run::Run),
     Explain(explain::Explain),
     History(history::History),
     Tap(tap::Tap),
@@ -109,6 +111,8 @@ enum Failure {
     File { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     FakeHub(#[from] fake_hub::FakeHubError),
+    #[error(transparent)]
+    Live(#[from] run::LiveError),
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -120,6 +124,7 @@ enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         let state = match self {
+            Self::Live(error) => return error.exit(),
             Self::State(error) | Self::Replay(ReplayError::State(error)) => error,
             Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
                 ..
@@ -141,15 +146,19 @@ impl Failure {
             | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
         };
-        match state {
-            StateError::Network { .. }
-            | StateError::Foreign { .. }
-            | StateError::Newer { .. }
-            | StateError::Older { .. }
-            | StateError::InUse { .. } => Exit::Refused,
-            StateError::Missing { .. } => Exit::NotFound,
-            StateError::Place { .. } | StateError::Damaged { .. } | StateError::Sqlite(_) => Exit::Failed,
-        }
+        of_state(state)
+    }
+}
+
+fn of_state(error: &StateError) -> Exit {
+    match error {
+        StateError::Network { .. }
+        | StateError::Foreign { .. }
+        | StateError::Newer { .. }
+        | StateError::Older { .. }
+        | StateError::InUse { .. } => Exit::Refused,
+        StateError::Missing { .. } => Exit::NotFound,
+        StateError::Place { .. } | StateError::Damaged { .. } | StateError::Sqlite(_) => Exit::Failed,
     }
 }
 
@@ -162,6 +171,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Run(run) => run.run(),
         Command::Explain(explain) => explain.run(),
         Command::History(history) => history.run(),
         Command::Tap(tap) => tap.run(),

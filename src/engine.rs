@@ -186,6 +186,31 @@ impl Engine {
         self.run_to_watermark();
     }
 
+    /// The source owns a further partition: the watermark waits for it.
+    pub fn own(&mut self, partition: u32) {
+        self.clocks.entry(partition).or_default();
+    }
+
+    /// A partition does not exist any more: the watermark waits for it no longer. What it brought is judged.
+    pub fn disown(&mut self, partition: u32) {
+        self.clocks.remove(&partition);
+        let at = self.queue.next().unwrap_or(Second::YEAR_2010).max(self.reached());
+        for mut event in self.undated.remove(&partition).unwrap_or_default() {
+            (event.effective, event.happened) = (at, at);
+            self.queue.push(event);
+        }
+        self.run_to_watermark();
+    }
+
+    /// What the clock of a partition shows: its watermark, and the newest time that is believed.
+    pub fn clock_of(&self, partition: u32) -> (Option<Second>, Option<Second>) {
+        let clock = self.clocks.get(&partition);
+        (
+            clock.and_then(|clock| clock.watermark(&self.settings.clock)),
+            clock.and_then(PartitionClock::newest),
+        )
+    }
+
     /// A build was in a tag at a time, as an import or Koji says.
     pub fn know(&mut self, instance: Option<&str>, build_id: u64, tag: &str, at: Second) {
         let instance = match instance {
@@ -234,6 +259,31 @@ impl Engine {
     /// The package list in force.
     pub fn package_list(&self) -> Option<&Arc<PackageList>> {
         self.select.lists().0
+    }
+
+    /// The package list in force, and the one that waits for an operator.
+    pub fn package_lists(&self) -> (Option<&Arc<PackageList>>, Option<&Arc<PackageList>>) {
+        self.select.lists()
+    }
+
+    /// Whether any build of the trigger tag is known.
+    pub fn knows_trigger(&self) -> bool {
+        !self.known.seen.in_tag(self.known.tags.trigger()).is_empty()
+    }
+
+    /// Whether a burst of a tag goes on.
+    pub fn is_in_burst(&self, key: TagKey) -> bool {
+        self.triggers.iter().any(|trigger| trigger.key == key && trigger.phase_word() == "burst")
+    }
+
+    /// Runs of the trigger tag so far.
+    pub fn runs(&self) -> u32 {
+        self.runs
+    }
+
+    /// Commands of operators that were carried out.
+    pub fn commands(&self) -> u32 {
+        self.commands
     }
 
     /// The stream is over: the watermark runs on through hold-back and quiet, and what is then undecided is held.

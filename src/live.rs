@@ -3,7 +3,14 @@
 //! What decides about the shell is pure and stands here; the Kafka thread is told what to do and says what it saw.
 
 pub mod ask;
+pub mod commands;
+pub mod fail;
+pub mod open;
+pub mod partitions;
 pub mod pause;
+pub mod runner;
+pub mod shell;
+mod show;
 pub mod silence;
 pub mod truth;
 pub mod view;

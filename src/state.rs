@@ -31,6 +31,9 @@ pub const DEAD_LETTER_MAX_BYTES: usize = 64 * 1024;
 /// Dead letters that are kept; older ones give way and stay counted.
 pub const DEAD_LETTERS_MAX: u32 = 10_000;
 
+/// What SQLite calls `synchronous = FULL`.
+const SYNCHRONOUS_FULL: i64 = 2;
+
 /// How long a write waits for an outsider, such as `sqlite3`, who holds a lock of SQLite.
 const OUTSIDER: Duration = Duration::from_secs(5);
 
@@ -197,6 +200,20 @@ impl State {
         let statement = "INSERT INTO meta VALUES ('state_id', ?1) ON CONFLICT (key) DO NOTHING";
         self.db.execute(statement, params![id])?;
         Ok(())
+    }
+
+    /// From now on what is committed outlives a power loss: others are told about it.
+    ///
+    /// # Errors
+    /// Where SQLite refuses.
+    pub fn make_durable(&self) -> Result<(), StateError> {
+        self.db.pragma_update(None, "synchronous", "FULL")?;
+        let level: i64 = self.db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+        if level == SYNCHRONOUS_FULL {
+            return Ok(());
+        }
+        let detail = format!("synchronous is {level} after it was set to FULL");
+        Err(StateError::Damaged { what: "the durability of the file", detail })
     }
 
     /// A value of the `meta` table.

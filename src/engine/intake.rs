@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Engine;
-use super::clock::Stamp;
+use super::clock::{PartitionClock, Stamp};
 use super::decision::{BuildKey, Decision, Reason};
 use super::event::{Nvr, Queued, Tagged, What};
 use super::names::Name;
@@ -30,6 +30,32 @@ impl Engine {
                 let stamp = stamp.not_before(self.reached());
                 self.date_the_undated(position.partition);
                 self.take_in(position, stamp, decoded);
+            }
+        }
+        self.run_to_watermark();
+    }
+
+    /// Takes a record once more that could not be read when it came, as a new record at `position`. It moves no watermark
+    /// and belongs to none: it comes late for its turn, unless it is newer than all that was worked off.
+    pub fn again(
+        &mut self,
+        position: Position,
+        kafka_millis: Option<i64>,
+        message: Result<Decoded<'_>, Unreadable>,
+    ) {
+        self.account.receive(position.partition);
+        match message {
+            Err(unreadable) => self.dead_letter(position, unreadable),
+            Ok(decoded) => {
+                let stamp =
+                    PartitionClock::default().stamp(&self.settings.clock, decoded.sent_at, kafka_millis);
+                let oldest = self.reached().max(Second::YEAR_2010);
+                let dated = if stamp.effective == Second::MIN {
+                    Stamp { effective: oldest, happened: oldest, ..stamp }
+                } else {
+                    stamp.not_before(oldest)
+                };
+                self.take_in(position, dated, decoded);
             }
         }
         self.run_to_watermark();

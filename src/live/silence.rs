@@ -57,6 +57,11 @@ impl Silence {
         }
     }
 
+    /// From now on the whole source may be silent for so long.
+    pub fn set_max(&mut self, max: Seconds) {
+        self.max = max;
+    }
+
     /// A record came at `now`, or is known to have come before: `sent` by the hub, `kafka_millis` by Kafka's clock.
     pub fn record(&mut self, partition: u32, now: Duration, sent: Option<Second>, kafka_millis: Option<i64>) {
         self.last = self.last.max(now);

@@ -202,7 +202,7 @@ impl State {
 pub(super) fn write_live(db: &Transaction<'_>, batch: &LiveBatch) -> Result<(), StateError> {
     for stored in &batch.partitions {
         let put = "INSERT INTO partition VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (number) DO UPDATE
-                   SET next = excluded.next, last_offset = excluded.last_offset, last_millis = excluded.last_millis";
+                   SET topic = excluded.topic, next = excluded.next, last_offset = excluded.last_offset, last_millis = excluded.last_millis";
         let StoredPartition { number, topic, partition, next, last } = stored;
         let last = last.map(|last| (int(last.offset), last.kafka_millis)).unzip();
         db.prepare_cached(put)?.execute(params![number, topic, partition, int(*next), last.0, last.1])?;

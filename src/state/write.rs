@@ -73,6 +73,19 @@ impl State {
     /// # Errors
     /// Where the file cannot be written; then nothing of the batch was.
     pub fn commit(&mut self, engine: &mut Engine, batch: &Batch<'_>) -> Result<(), StateError> {
+        self.commit_after(engine, batch, || ())
+    }
+
+    /// The same; `written` is called when all is written and nothing is committed yet.
+    ///
+    /// # Errors
+    /// As [`State::commit`].
+    pub fn commit_after(
+        &mut self,
+        engine: &mut Engine,
+        batch: &Batch<'_>,
+        written: impl FnOnce(),
+    ) -> Result<(), StateError> {
         let changes = engine.take_changes(self.names_written);
         let names_written = changes.names.0 + changes.names.1.len();
         let transaction = self.db.transaction()?;
@@ -102,6 +115,7 @@ impl State {
             transaction.execute("DELETE FROM fact", [])?;
             fact_bytes = (0, write_facts(&transaction, &engine.knowledge().all_facts(), true)?);
         }
+        written();
         transaction.commit()?;
         (self.names_written, self.fact_bytes) = (names_written, fact_bytes);
         Ok(())

@@ -1,0 +1,186 @@
+//! `tidegate run`: the live pipeline.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Exit, Failure, PipelineArgs, say};
+use crate::engine::save::RestoreError;
+use crate::kafka::config::ConfigError;
+use crate::kafka::source::{self, SourceSettings};
+use crate::live::ask::Answer;
+use crate::live::open::{OpenError, Opening, open};
+use crate::live::partitions::Decided;
+use crate::live::runner::RunError;
+use crate::live::shell::{self, Clock, Input, Running};
+use crate::pipeline::{Pipeline, Sink};
+use crate::state::LoadError;
+
+/// Read a Kafka topic and decide about it, for ever
+#[derive(Debug, Args)]
+#[command(
+    before_long_help = "Examples:
+  tidegate known import pipelines/eln.toml --set trigger.follow=f45 --state eln.db known.jsonl
+  tidegate run pipelines/eln.toml --set trigger.follow=f45 --state eln.db",
+    after_long_help = "Runs until SIGTERM or Ctrl-C, which end the batch under way; a second one ends the process at once. SIGHUP reads the pipeline \
+                       file anew and applies what can be changed while it runs. What was decided is in the state file: `tidegate status`, `holds`, \
+                       `explain` and `history` look into it while this runs."
+)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// The state file; it is made where there is none.
+    #[arg(long, value_name = "DB")]
+    state: PathBuf,
+    /// Let the state stand on a network file system.
+    #[arg(long)]
+    allow_network_state: bool,
+    /// Begin without known builds: what nothing proves new is then held, not dropped.
+    #[arg(long)]
+    accept_cold: bool,
+    /// Read a damaged partition on: `TOPIC/PARTITION=earliest` (it was made anew) or `TOPIC/PARTITION=OFFSET`.
+    #[arg(long, value_name = "PARTITION=WHERE", value_parser = read_on)]
+    read_on: Vec<((String, i32), Decided)>,
+}
+
+/// Why the live pipeline did not run, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LiveError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("Kafka: {0}")]
+    Kafka(#[from] ConfigError),
+    #[error(
+        "pipeline {0}: it says nothing of Kafka: state source.brokers and source.topics, in the file or by --set source.brokers=[\"HOST:PORT\"]"
+    )]
+    NoSource(String),
+    #[error(
+        "pipeline {0}: this version submits nothing yet: run it with --set sink.kind=dry_run, which decides and records everything"
+    )]
+    Sink(String),
+    #[error("the system gives no threads or signals: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl LiveError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Open(OpenError::State(error) | OpenError::Load(LoadError::State(error)))
+            | Self::Run(RunError::State(error)) => super::of_state(error),
+            Self::Open(
+                OpenError::Cold { .. }
+                | OpenError::Load(LoadError::Restore(RestoreError::OtherTrigger { .. }))
+                | OpenError::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }),
+            )
+            | Self::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }) => Exit::Refused,
+            Self::Sink(_) | Self::NoSource(_) => Exit::Usage,
+            Self::Open(_) | Self::Run(_) | Self::Kafka(_) | Self::System(_) => Exit::Failed,
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let pipeline = self.pipeline.load()?;
+        let settings = pipeline.settings()?;
+        check(&pipeline)?;
+        let clock = Clock::start();
+        let opening = Opening {
+            state: &self.state,
+            allow_network: self.allow_network_state,
+            begin: pipeline.begin,
+            group: pipeline.kafka.group.clone(),
+            accept_cold: self.accept_cold,
+            read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
+            who: std::env::var("USER").unwrap_or_else(|_| "whoever started it".to_owned()),
+        };
+        let id = uuid::Uuid::new_v4().to_string();
+        let runner = open(opening, settings, &id, clock.epoch(), clock.now()).map_err(LiveError::from)?;
+        let source = source::start(SourceSettings::of(&pipeline.kafka)).map_err(LiveError::from)?;
+        let running = shell::start(runner, pipeline, source, clock).map_err(LiveError::from)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.map_err(LiveError::from)?.block_on(self.serve(running))?;
+        Ok(())
+    }
+
+    /// Waits for signals and for the end.
+    async fn serve(&self, running: Running) -> Result<(), LiveError> {
+        let Running { inputs, view: _, mut ended } = running;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                outcome = &mut ended => return Ok(outcome.unwrap_or(Err(RunError::SourceFailed))?),
+                _ = hang_up.recv() => {
+                    self.reload(&inputs).await;
+                    continue;
+                }
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping {
+                say("tidegate: stopped at once; the batch under way is read again at the next start");
+                std::process::exit(1);
+            }
+            stopping = true;
+            drop(inputs.send(Input::Stop).await);
+        }
+    }
+
+    /// Reads the pipeline file anew, applies it and says what came of it.
+    async fn reload(&self, inputs: &mpsc::Sender<Input>) {
+        let (sender, answer) = oneshot::channel();
+        let input = Input::Reload("SIGHUP".to_owned(), self.read(), shell::reply_to(sender));
+        drop(inputs.send(input).await);
+        match answer.await {
+            Ok(Answer::Reloaded { hash, changed }) if changed.is_empty() => {
+                tracing::info!(hash, "the pipeline file says nothing new");
+            }
+            Ok(Answer::Reloaded { hash, changed }) => {
+                tracing::info!(hash, changed = changed.join(", "), "the pipeline file was applied");
+            }
+            Ok(Answer::Refused(refusal)) => {
+                tracing::error!("the pipeline file was not applied: {}", refusal.text)
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn read(&self) -> crate::live::commands::Reloaded {
+        let pipeline = crate::pipeline::load(&self.pipeline.pipeline, &self.pipeline.overrides)
+            .map_err(|report| report.to_string())?;
+        let settings = pipeline.settings().map_err(|error| error.to_string())?;
+        Ok(Box::new((pipeline, settings)))
+    }
+}
+
+fn check(pipeline: &Pipeline) -> Result<(), LiveError> {
+    if pipeline.kafka.brokers.is_empty() || pipeline.kafka.topics.is_empty() {
+        return Err(LiveError::NoSource(pipeline.name.clone()));
+    }
+    match pipeline.sink {
+        Sink::DryRun => Ok(()),
+        Sink::Koji { .. } | Sink::Ebs { .. } | Sink::Kafka { .. } | Sink::Webhook { .. } => {
+            Err(LiveError::Sink(pipeline.name.clone()))
+        }
+    }
+}
+
+fn read_on(text: &str) -> Result<((String, i32), Decided), String> {
+    let wrong = || format!("{text:?} is not TOPIC/PARTITION=earliest or TOPIC/PARTITION=OFFSET");
+    let (place, at) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let (topic, partition) = place.rsplit_once('/').ok_or_else(wrong)?;
+    let partition = partition.parse().map_err(|_| wrong())?;
+    let decided = match at {
+        "earliest" => Decided::Earliest,
+        offset => Decided::Offset(offset.parse().map_err(|_| wrong())?),
+    };
+    Ok(((topic.to_owned(), partition), decided))
+}

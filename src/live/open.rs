@@ -1,0 +1,153 @@
+//! Begins a live pipeline: its state, its identity, from when on it judges, and what must be known before it may.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use super::partitions::{Decided, Partitions};
+use super::runner::{Now, RunError, Runner, Start};
+use super::truth::Mark;
+use crate::engine::Engine;
+use crate::pipeline::Begin;
+use crate::settings::Settings;
+use crate::state::live::Act;
+use crate::state::{LoadError, State, StateError};
+use crate::time::Second;
+
+/// Key of the batch number that makes this state an old copy.
+pub(super) const OLD_COPY: &str = "old_copy";
+/// Key of the event time from which on records are judged.
+const BEGIN: &str = "begin";
+/// Key that says since when the known builds of the trigger tag count as filled.
+const FILLED: &str = "known_builds_filled";
+
+/// How a live pipeline is begun.
+#[derive(Debug)]
+pub struct Opening<'a> {
+    /// The state file.
+    pub state: &'a Path,
+    /// The state may stand on a network file system.
+    pub allow_network: bool,
+    /// From when on records are judged, at a first start.
+    pub begin: Begin,
+    /// The consumer group.
+    pub group: String,
+    /// Begin without any known build.
+    pub accept_cold: bool,
+    /// Where somebody has decided to read on.
+    pub read_on: BTreeMap<(String, i32), Decided>,
+    /// Whoever starts it.
+    pub who: String,
+}
+
+/// Why a live pipeline cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state cannot be used.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It cannot begin.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Nothing is known of the trigger tag.
+    #[error(
+        "no build of {tag} is known yet: at a first start every re-tag would look new. Fill them first, for example from `koji \
+         list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`, or begin without with --accept-cold: then \
+         what nothing proves new is held for you"
+    )]
+    Cold {
+        /// The trigger tag.
+        tag: String,
+        /// The state file.
+        state: String,
+    },
+}
+
+/// Opens the state and makes a runner of it. `new_id` is the identity that a new state is given.
+///
+/// # Errors
+/// Where the state cannot be used, or the known builds of the trigger tag are not filled.
+pub fn open(
+    opening: Opening<'_>,
+    mut settings: Settings,
+    new_id: &str,
+    epoch: Instant,
+    now: Now,
+) -> Result<Runner, OpenError> {
+    let state = State::open(opening.state, opening.allow_network)?;
+    state.make_durable()?;
+    state.set_id(new_id)?;
+    let mark = Mark { state: state.id()?.unwrap_or_else(|| new_id.to_owned()), serial: state.serial()? };
+    let mut meta = Vec::new();
+    let mut acts = Vec::new();
+    settings.clock.begin = begin(&state, opening.begin, now, &mut meta)?;
+    for ((topic, partition), decided) in &opening.read_on {
+        let at = match decided {
+            Decided::Earliest => "the first record that is kept, as a new partition".to_owned(),
+            Decided::Offset(offset) => format!("offset {offset}"),
+        };
+        acts.push(act(&opening, now, "--read-on", format!("read {topic}/{partition} on from {at}")));
+    }
+    let packages_wanted = settings.select.needs_list;
+    let partitions = Partitions::new(state.partitions()?, opening.read_on.clone());
+    let engine = state.load(settings, partitions.numbers())?.engine;
+    fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
+    let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
+    let group = opening.group;
+    let start = Start { engine, state, partitions, mark, group, old_copy, packages_wanted, acts, meta };
+    Ok(Runner::new(start, epoch, now)?)
+}
+
+/// From when on records are judged: told at the first start, and kept.
+fn begin(
+    state: &State,
+    begin: Begin,
+    now: Now,
+    meta: &mut Vec<(&'static str, String)>,
+) -> Result<Option<Second>, StateError> {
+    let text = match state.meta(BEGIN)? {
+        Some(text) => text,
+        None => {
+            let text = match begin {
+                Begin::Now => now.wall.to_string(),
+                Begin::Earliest => "earliest".to_owned(),
+                Begin::At(time) => time.to_string(),
+            };
+            meta.push((BEGIN, text.clone()));
+            text
+        }
+    };
+    Ok(Second::parse(&text))
+}
+
+/// Sees to it that nothing is judged before the known builds are filled, or somebody has accepted that they are not.
+fn fill(
+    state: &State,
+    engine: &Engine,
+    opening: &Opening<'_>,
+    now: Now,
+    meta: &mut Vec<(&'static str, String)>,
+    acts: &mut Vec<Act>,
+) -> Result<(), OpenError> {
+    if state.meta(FILLED)?.is_some() {
+        return Ok(());
+    }
+    if engine.knows_trigger() {
+        meta.push((FILLED, now.wall.to_string()));
+        return Ok(());
+    }
+    if !opening.accept_cold {
+        let tag = engine.settings().trigger.tag.clone();
+        return Err(OpenError::Cold { tag, state: opening.state.display().to_string() });
+    }
+    meta.push((FILLED, now.wall.to_string()));
+    acts.push(act(opening, now, "--accept-cold", "begin without known builds".to_owned()));
+    Ok(())
+}
+
+fn act(opening: &Opening<'_>, now: Now, why: &str, what: String) -> Act {
+    Act { at: now.wall, who: opening.who.clone(), why: why.to_owned(), what }
+}

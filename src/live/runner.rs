@@ -1,0 +1,507 @@
+//! The live pipeline's one owner: the engine, the state, and what is told to the Kafka thread.
+//!
+//! It is given what happened, one thing after another, with the time; it changes the engine, says what the Kafka thread
+//! has to do, and writes everything in one transaction when [`Runner::commit`] is called (invariant I7). It never waits and
+//! never reads a clock, so a test can play everything around it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ask::Answer;
+use super::fail::{FailAt, FailPoint};
+use super::partitions::{Assigned, Partitions};
+use super::pause::{Kind, Pauses};
+use super::silence::Silence;
+use super::truth::{self, Mark, Standing};
+use super::view::PackagesView;
+use crate::decode::decode;
+use crate::engine::Engine;
+use crate::engine::decision::Outcome;
+use crate::engine::save::RestoreError;
+use crate::engine::select::{ListVerdict, PackageList};
+use crate::event::{Position, Record, SentAt};
+use crate::kafka::handover::{Assignment, FromKafka, KafkaRecord, Progress, ToKafka, TroubleKind};
+use crate::settings::{Route, Settings};
+use crate::state::live::{Act, LiveBatch};
+use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, LoadError, State, StateError};
+use crate::time::Second;
+
+/// Records after which a batch is written even while more wait.
+pub const BATCH_RECORDS: usize = 10_000;
+/// The shortest time between two writes while there is little to do.
+const BATCH_AGE: Duration = Duration::from_millis(100);
+/// The shortest time between two notes in Kafka of how far was read.
+const NOTE_AGE: Duration = Duration::from_secs(1);
+
+/// The time, as the shell reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Since any fixed moment of this process; it never goes back.
+    pub mono: Duration,
+    /// The clock of this machine.
+    pub wall: Second,
+}
+
+/// Takes the answer to a request.
+pub type Reply = Box<dyn FnOnce(Answer) + Send>;
+
+/// Why the live pipeline ends, beside being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state does not fit the pipeline.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// Another state goes with this consumer group.
+    #[error(
+        "the consumer group {group} belongs to {}: what it has committed is not of the state file {path} (state {ours}). Give each pipeline a \
+         group of its own (source.group), or the state file that goes with this one; nothing was read",
+        foreign(state.as_deref())
+    )]
+    Foreign {
+        /// The group.
+        group: String,
+        /// The state that committed, where it is one.
+        state: Option<String>,
+        /// Our state file.
+        path: String,
+        /// Our state.
+        ours: String,
+    },
+    /// Somebody else reads a part of the topics.
+    #[error(
+        "the consumer group {group} has another member: {who} reads {partition}. Bursts are counted over all partitions or \
+         not at all, so one process reads a topic: stop that one, or give this one a group of its own (source.group)"
+    )]
+    SecondMember {
+        /// The group.
+        group: String,
+        /// The other member.
+        who: String,
+        /// A partition that it reads.
+        partition: String,
+    },
+    /// The Kafka thread ended without having been told to.
+    #[error(
+        "the thread that reads from Kafka has failed: this is a fault of Tidegate; nothing is lost, start it again"
+    )]
+    SourceFailed,
+}
+
+impl From<LoadError> for RunError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::State(error) => Self::State(error),
+            LoadError::Restore(error) => Self::Restore(error),
+        }
+    }
+}
+
+fn foreign(state: Option<&str>) -> String {
+    state.map_or("another program".to_owned(), |state| format!("another state of Tidegate ({state})"))
+}
+
+/// The live pipeline. `commands.rs` carries out what operators ask, `show.rs` tells how it stands, `open.rs` begins.
+pub struct Runner {
+    pub(super) engine: Engine,
+    pub(super) state: State,
+    pub(super) partitions: Partitions,
+    pub(super) pauses: Pauses,
+    pub(super) silence: Silence,
+    pub(super) packages: PackagesView,
+    /// Identity of the state, and batches that it has written.
+    pub(super) mark: Mark,
+    pub(super) group: String,
+    /// The state is an old copy: the serial that was committed by the one that went on.
+    pub(super) old_copy: Option<u64>,
+    pub(super) troubles: BTreeMap<TroubleKind, String>,
+    pub(super) damages: Vec<String>,
+    pub(super) pressure: Option<&'static str>,
+    pub(super) stopping: bool,
+    pub(super) started_at: Second,
+    /// Admitted builds that wait for the sink, and those that went there; dead letters that wait for attention.
+    pub(super) outbox: u64,
+    pub(super) submitted: u64,
+    pub(super) dead_letters: u64,
+    /// What the next batch will write beside the engine.
+    pub(super) batch: LiveBatch,
+    pub(super) letters: Vec<DeadLetter>,
+    pub(super) meta: Vec<(&'static str, String)>,
+    /// Answers that wait until it is committed what they say.
+    pub(super) replies: Vec<(Reply, Answer)>,
+    route: Route,
+    to_kafka: Vec<ToKafka>,
+    /// Intake stands still by our own wish.
+    halted: bool,
+    /// Records judged since the last commit, and whether anything else has to be written.
+    records: usize,
+    pub(super) dirty: bool,
+    /// What [`Now::mono`] counts from.
+    epoch: Instant,
+    committed_at: Duration,
+    noted: (Duration, u64),
+    fail: FailAt,
+}
+
+/// What a runner starts from.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) engine: Engine,
+    pub(super) state: State,
+    pub(super) partitions: Partitions,
+    pub(super) mark: Mark,
+    pub(super) group: String,
+    pub(super) old_copy: Option<u64>,
+    pub(super) packages_wanted: bool,
+    pub(super) acts: Vec<Act>,
+    pub(super) meta: Vec<(&'static str, String)>,
+}
+
+impl Runner {
+    pub(super) fn new(start: Start, epoch: Instant, now: Now) -> Result<Self, RunError> {
+        let Start { engine, state, partitions, mark, group, old_copy, packages_wanted, acts, meta } = start;
+        let (outbox, submitted, dead_letters) = state.tallies()?;
+        let settings = engine.settings();
+        let mut silence = Silence::new(settings.clock.source_silence, now.mono);
+        for entry in partitions.iter() {
+            let number = entry.stored.number;
+            let newest = engine.clock_of(number).1;
+            silence.record(number, now.mono, newest, entry.stored.last.map(|last| last.kafka_millis));
+        }
+        Ok(Self {
+            pauses: Pauses::new(state.pauses()?),
+            silence,
+            packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
+            route: settings.route.clone(),
+            mark,
+            group,
+            old_copy,
+            troubles: BTreeMap::new(),
+            damages: Vec::new(),
+            pressure: None,
+            stopping: false,
+            started_at: now.wall,
+            outbox,
+            submitted,
+            dead_letters,
+            batch: LiveBatch { acts, ..LiveBatch::default() },
+            letters: Vec::new(),
+            meta,
+            replies: Vec::new(),
+            to_kafka: Vec::new(),
+            halted: false,
+            records: 0,
+            dirty: true,
+            epoch,
+            committed_at: now.mono,
+            noted: (now.mono, 0),
+            fail: FailAt::of_environment(),
+            engine,
+            state,
+            partitions,
+        })
+    }
+
+    /// What the Kafka thread has to be told, in order.
+    pub fn take_orders(&mut self) -> Vec<ToKafka> {
+        std::mem::take(&mut self.to_kafka)
+    }
+
+    /// Takes news of the Kafka thread.
+    ///
+    /// # Errors
+    /// Where this process must not go on.
+    pub fn take(&mut self, news: FromKafka, now: Now) -> Result<(), RunError> {
+        match news {
+            FromKafka::Assigned(assignment) => self.assigned(&assignment)?,
+            FromKafka::Damaged { damages, .. } => {
+                self.damages = damages.iter().map(ToString::to_string).collect();
+            }
+            FromKafka::Repartitioned { topic, before, now } => {
+                tracing::warn!(%topic, before, now, "the topic has more partitions now; the new ones are read from their first record");
+            }
+            FromKafka::Revoked { generation } => self.partitions.revoke(generation),
+            FromKafka::Records { generation, records } => {
+                for record in &records {
+                    self.record(generation, record, now);
+                }
+                self.relieve();
+            }
+            FromKafka::Progress(progress) => self.progress(&progress),
+            FromKafka::Trouble(trouble) => drop(self.troubles.insert(trouble.kind, trouble.text)),
+            FromKafka::Over(kind) => drop(self.troubles.remove(&kind)),
+            FromKafka::Stopped { left_group } => {
+                if !left_group {
+                    tracing::warn!(
+                        "the broker did not answer in time: it will find out by itself that this member has left"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Time goes on: pauses end, what was due is done.
+    pub fn tick(&mut self, now: Now) {
+        for pause in self.pauses.end_due(now.wall) {
+            let what = format!("resume {}", pause.kind);
+            let why = format!("the pause of {} was to end at this time: {}", pause.who, pause.why);
+            self.act(now, "tidegate", &why, what);
+            self.pauses_changed();
+        }
+        self.relieve();
+    }
+
+    /// Takes a package list that was fetched, or why that failed.
+    pub fn take_packages(&mut self, fetched: Result<Arc<PackageList>, String>, now: Now) {
+        let list = match fetched {
+            Ok(list) => list,
+            Err(why) => {
+                self.packages.failed = Some(why);
+                return;
+            }
+        };
+        (self.packages.fetched_at, self.packages.failed) = (Some(now.wall), None);
+        match self.engine.offer_packages(list) {
+            ListVerdict::Unchanged => {}
+            ListVerdict::Applied | ListVerdict::Waits { .. } => self.dirty = true,
+            ListVerdict::Empty => {
+                self.packages.failed = Some("the list is empty; the one in force stays".to_owned())
+            }
+        }
+    }
+
+    /// Whether a batch is due: many records, or a few that have waited.
+    pub fn is_due(&self, now: Now) -> bool {
+        let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
+        self.records >= BATCH_RECORDS
+            || ((self.records > 0 || self.dirty) && waited)
+            || !self.replies.is_empty()
+    }
+
+    /// Writes all since the last batch in one transaction, then answers whoever waits for it.
+    ///
+    /// # Errors
+    /// Where the state cannot be written: then nothing was, and the process has to end.
+    pub fn commit(&mut self, now: Now) -> Result<(), RunError> {
+        self.fail.visit(FailPoint::BeforeBegin);
+        let output = self.engine.take_output();
+        let admitted =
+            output.decisions.iter().filter(|decision| decision.outcome() == Outcome::Submitted).count();
+        self.outbox += admitted as u64;
+        let mut live = std::mem::take(&mut self.batch);
+        live.partitions = self.partitions.take_changed();
+        if self.outbox > 0 && self.closed().is_empty() {
+            live.sent_at = Some(now.wall);
+            self.submitted += std::mem::take(&mut self.outbox);
+        }
+        let letters = std::mem::take(&mut self.letters);
+        let meta: Vec<(&str, String)> = std::mem::take(&mut self.meta);
+        let batch = Batch {
+            decisions: &output.decisions,
+            dead_letters: &letters,
+            sources: &[],
+            meta: &meta,
+            live: Some(&live),
+        };
+        let Self { state, engine, fail, .. } = self;
+        state.commit_after(engine, &batch, || fail.visit(FailPoint::BeforeCommit))?;
+        self.fail.visit(FailPoint::AfterCommit);
+        self.mark.serial += 1;
+        (self.records, self.dirty, self.committed_at) = (0, false, now.mono);
+        for (reply, answer) in self.replies.drain(..) {
+            reply(answer);
+        }
+        self.note(now, false);
+        Ok(())
+    }
+
+    /// Nothing more is read: the last batch is written and noted. [`Runner::take_orders`] then ends with [`ToKafka::Stop`].
+    ///
+    /// # Errors
+    /// As [`Runner::commit`].
+    pub fn stop(&mut self, now: Now) -> Result<(), RunError> {
+        self.stopping = true;
+        self.commit(now)?;
+        self.note(now, true);
+        self.to_kafka.push(ToKafka::Stop);
+        Ok(())
+    }
+
+    /// Notes in Kafka how far was read. An old copy does not: it would pass for the state that went on.
+    fn note(&mut self, now: Now, at_once: bool) {
+        let due = at_once || now.mono.saturating_sub(self.noted.0) >= NOTE_AGE;
+        if !due || self.noted.1 == self.mark.serial || self.old_copy.is_some() {
+            return;
+        }
+        let Some((generation, positions)) = self.partitions.positions() else { return };
+        self.fail.visit(FailPoint::BeforeKafkaCommit);
+        self.to_kafka.push(ToKafka::Commit { generation, positions, metadata: self.mark.to_string() });
+        self.noted = (now.mono, self.mark.serial);
+    }
+
+    fn assigned(&mut self, assignment: &Assignment) -> Result<(), RunError> {
+        // Whoever has read all of them before is not the newcomer.
+        let is_newcomer = !self.partitions.were_all_ours();
+        let committed = assignment.partitions.iter().filter_map(|partition| partition.committed.as_ref());
+        match truth::judge(&self.mark, committed.map(|committed| committed.metadata.as_str())) {
+            Standing::Ours => {}
+            Standing::OldCopy { committed, .. } => {
+                if self.old_copy.is_none_or(|known| known < committed) {
+                    self.old_copy = Some(committed);
+                    self.meta.push((super::open::OLD_COPY, committed.to_string()));
+                    self.dirty = true;
+                }
+            }
+            Standing::Foreign { state } => {
+                let (group, path) = (self.group.clone(), self.state.path().display().to_string());
+                return Err(RunError::Foreign { group, state, path, ours: self.mark.state.clone() });
+            }
+        }
+        let assigned = self.partitions.assign(assignment);
+        if let Some((partition, who)) = assigned.elsewhere.first().filter(|_| is_newcomer) {
+            let (who, partition) = (who.clone(), partition.clone());
+            return Err(RunError::SecondMember { group: self.group.clone(), who, partition });
+        }
+        self.own(assignment.generation, assigned);
+        Ok(())
+    }
+
+    fn own(&mut self, generation: u64, assigned: Assigned) {
+        self.damages.clear();
+        for number in assigned.new {
+            self.engine.own(number);
+        }
+        for (number, name) in assigned.gone {
+            tracing::warn!(
+                partition = name,
+                "the partition does not exist any more; what it brought stays judged"
+            );
+            self.engine.disown(number);
+        }
+        self.dirty = true;
+        self.halted = false;
+        self.to_kafka.push(ToKafka::Start { generation, partitions: assigned.starts });
+        self.relieve();
+    }
+
+    fn record(&mut self, generation: u64, record: &KafkaRecord, now: Now) {
+        let KafkaRecord { partition, offset, kafka_millis, headers, value, cut } = record;
+        // What comes of an assignment that is over would be read twice.
+        let Some(number) = self.partitions.read(generation, *partition, *offset, *kafka_millis) else {
+            return;
+        };
+        let position = Position { partition: number, offset: *offset };
+        let record = Record { position, kafka_millis: *kafka_millis, headers, value, cut: *cut };
+        let decoded = decode(&self.route, &record);
+        let sent = match &decoded {
+            Ok(decoded) => match decoded.sent_at {
+                SentAt::At(sent) if sent >= Second::YEAR_2010 => Some(sent),
+                SentAt::At(_) | SentAt::Missing | SentAt::Unreadable => None,
+            },
+            Err(unreadable) => {
+                let bytes = value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(value).to_vec();
+                self.letters.push(DeadLetter {
+                    position,
+                    code: unreadable.code,
+                    explanation: unreadable.explanation.clone(),
+                    bytes,
+                    kafka_millis: *kafka_millis,
+                    headers: headers.clone(),
+                });
+                self.dead_letters += 1;
+                None
+            }
+        };
+        self.silence.record(number, now.mono, sent, *kafka_millis);
+        self.engine.record(position, *kafka_millis, decoded);
+        self.records += 1;
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let disorder = self.engine.settings().clock.disorder;
+        let asked = progress.asked_at.saturating_duration_since(self.epoch);
+        for each in &progress.partitions {
+            let Some(number) = self.partitions.progress(progress.generation, each) else { continue };
+            if each.caught_up && !self.halted {
+                if let Some(proved) = self.silence.proved(number, asked, disorder) {
+                    self.engine.caught_up(number, proved);
+                }
+            }
+        }
+        // A watermark alone is proved again after a restart.
+        self.dirty |= self.engine.undelivered() > 0;
+    }
+
+    /// Stops reading where an operator paused it or a bound is reached, and goes on where neither is so.
+    pub(super) fn relieve(&mut self) {
+        self.pressure = self.engine.pressure();
+        let halt = self.pressure.is_some() || self.pauses.of(Kind::Intake).is_some();
+        let Some((_, positions)) = self.partitions.positions().filter(|_| halt != self.halted) else {
+            return;
+        };
+        let indices = positions.into_iter().map(|(index, _)| index).collect();
+        self.to_kafka.push(if halt { ToKafka::Pause(indices) } else { ToKafka::Resume(indices) });
+        self.halted = halt;
+    }
+
+    /// Why nothing goes to the sink now, in plain words; empty where it does.
+    pub(super) fn closed(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Some(pause) = self.pauses.of(Kind::Submission) {
+            reasons.push(format!("{} paused it: {}", pause.who, pause.why));
+        }
+        if let Some(committed) = self.old_copy {
+            reasons.push(format!(
+                "this state file is an old copy (batch {}, and batch {committed} was written by the one that went on): look \
+                 whether that one still exists, then take this one with `tidegate state adopt`",
+                self.mark.serial
+            ));
+        }
+        if self.partitions.generation().is_none() {
+            reasons.push("no partition is read yet".to_owned());
+        }
+        let elsewhere =
+            self.partitions.elsewhere().map(|(partition, who)| format!("{who} reads {partition}"));
+        reasons.extend(elsewhere);
+        reasons
+    }
+
+    pub(super) fn act(&mut self, now: Now, who: &str, why: &str, what: String) {
+        let (who, why) = (who.to_owned(), why.to_owned());
+        self.batch.acts.push(Act { at: now.wall, who, why, what });
+        self.dirty = true;
+    }
+
+    pub(super) fn pauses_changed(&mut self) {
+        self.batch.pauses = Some(self.pauses.iter().cloned().collect());
+        self.dirty = true;
+    }
+
+    /// Goes on with other settings, as after a restart with another file. What was judged is written first.
+    ///
+    /// # Errors
+    /// Where the state cannot be read or written.
+    pub(super) fn restart_with(&mut self, settings: Settings, now: Now) -> Result<(), RunError> {
+        self.commit(now)?;
+        self.route = settings.route.clone();
+        let silence = settings.clock.source_silence;
+        self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
+        self.silence.set_max(silence);
+        self.dirty = true;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("mark", &self.mark)
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
