@@ -12,6 +12,7 @@ mod output;
 mod replay;
 mod run;
 mod score;
+mod state;
 mod tap;
 
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ enum Command {
     History(history::History),
     Tap(tap::Tap),
     Known(known::Known),
+    State(state::State),
     Generate(generate::Generate),
     Score(score::Score),
     FakeHub(fake_hub::FakeHub),
@@ -113,6 +115,8 @@ enum Failure {
     FakeHub(#[from] fake_hub::FakeHubError),
     #[error(transparent)]
     Live(#[from] run::LiveError),
+    #[error("the state is not whole: {faults} fault{}; restore a backup", if *faults == 1 { "" } else { "s" })]
+    NotWhole { faults: usize },
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -143,6 +147,7 @@ impl Failure {
             | Self::Backtest(_)
             | Self::FakeHub(_)
             | Self::NotPassed
+            | Self::NotWhole { .. }
             | Self::Check { .. }
             | Self::Write(_) => return Exit::Failed,
         };
@@ -176,6 +181,7 @@ pub fn run() -> ExitCode {
         Command::History(history) => history.run(),
         Command::Tap(tap) => tap.run(),
         Command::Known(known) => known.run(),
+        Command::State(state) => state.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),
         Command::FakeHub(fake_hub) => fake_hub.run(),

@@ -266,9 +266,9 @@ impl Engine {
         self.select.lists()
     }
 
-    /// Whether any build of the trigger tag is known.
-    pub fn knows_trigger(&self) -> bool {
-        !self.known.seen.in_tag(self.known.tags.trigger()).is_empty()
+    /// Whether any build of the family is known.
+    pub fn knows_family(&self) -> bool {
+        self.known.tags.family().iter().any(|member| !self.known.seen.in_tag(member.tag).is_empty())
     }
 
     /// Whether a burst of a tag goes on.

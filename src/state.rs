@@ -4,6 +4,7 @@
 //! holds, admitted builds and decisions (invariant I7). What grows is appended by rowid; look-ups are answered from memory.
 //! One process writes ([`State`]), others may read meanwhile ([`read::Reader`]). `docs/state.md` describes the tables.
 
+pub mod care;
 mod find;
 pub mod live;
 mod load;
@@ -22,7 +23,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use self::lock::WriterLock;
 
 pub use self::load::{LoadError, Loaded};
-pub use self::write::{Batch, DeadLetter, SourceProgress};
+pub use self::write::{Batch, DeadLetter, SourceProgress, Stage};
 
 /// Pages of the write-ahead log after which it is written back: 64 MiB.
 const CHECKPOINT_PAGES: u32 = 16_384;

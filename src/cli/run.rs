@@ -14,7 +14,7 @@ use crate::kafka::source::{self, SourceSettings};
 use crate::live::ask::Answer;
 use crate::live::open::{OpenError, Opening, open};
 use crate::live::partitions::Decided;
-use crate::live::runner::RunError;
+use crate::live::runner::{BATCH_RECORDS, RunError};
 use crate::live::shell::{self, Clock, Input, Running};
 use crate::pipeline::{Pipeline, Sink};
 use crate::state::LoadError;
@@ -44,6 +44,9 @@ pub(super) struct Run {
     /// Read a damaged partition on: `TOPIC/PARTITION=earliest` (it was made anew) or `TOPIC/PARTITION=OFFSET`.
     #[arg(long, value_name = "PARTITION=WHERE", value_parser = read_on)]
     read_on: Vec<((String, i32), Decided)>,
+    /// Write a batch after so many records even while more wait.
+    #[arg(long, value_name = "N", default_value_t = BATCH_RECORDS, hide = true)]
+    batch_records: usize,
 }
 
 /// Why the live pipeline did not run, or ended.
@@ -97,6 +100,7 @@ impl Run {
             group: pipeline.kafka.group.clone(),
             accept_cold: self.accept_cold,
             read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
+            batch_records: self.batch_records,
             who: std::env::var("USER").unwrap_or_else(|_| "whoever started it".to_owned()),
         };
         let id = uuid::Uuid::new_v4().to_string();

@@ -5,6 +5,8 @@
 pub enum FailPoint {
     /// Records were judged; the transaction has not begun.
     BeforeBegin,
+    /// What the engine did is written, and nothing else.
+    AfterWrite,
     /// All is written, nothing is committed.
     BeforeCommit,
     /// The transaction is committed; nobody knows yet.
@@ -15,13 +17,14 @@ pub enum FailPoint {
 
 impl FailPoint {
     /// All places, in the order of the cycle.
-    pub const ALL: [Self; 4] =
-        [Self::BeforeBegin, Self::BeforeCommit, Self::AfterCommit, Self::BeforeKafkaCommit];
+    pub const ALL: [Self; 5] =
+        [Self::BeforeBegin, Self::AfterWrite, Self::BeforeCommit, Self::AfterCommit, Self::BeforeKafkaCommit];
 
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::BeforeBegin => "before_begin",
+            Self::AfterWrite => "after_write",
             Self::BeforeCommit => "before_commit",
             Self::AfterCommit => "after_commit",
             Self::BeforeKafkaCommit => "before_kafka_commit",

@@ -15,7 +15,7 @@ use crate::state::{LoadError, State, StateError};
 use crate::time::Second;
 
 /// Key of the batch number that makes this state an old copy.
-pub(super) const OLD_COPY: &str = "old_copy";
+pub(super) const OLD_COPY: &str = crate::state::care::OLD_COPY;
 /// Key of the event time from which on records are judged.
 const BEGIN: &str = "begin";
 /// Key that says since when the known builds of the trigger tag count as filled.
@@ -36,6 +36,8 @@ pub struct Opening<'a> {
     pub accept_cold: bool,
     /// Where somebody has decided to read on.
     pub read_on: BTreeMap<(String, i32), Decided>,
+    /// Records after which a batch is written even while more wait; at least 1.
+    pub batch_records: usize,
     /// Whoever starts it.
     pub who: String,
 }
@@ -52,9 +54,9 @@ pub enum OpenError {
     /// It cannot begin.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Nothing is known of the trigger tag.
+    /// Nothing is known of the family.
     #[error(
-        "no build of {tag} is known yet: at a first start every re-tag would look new. Fill them first, for example from `koji \
+        "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, for example from `koji \
          list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`, or begin without with --accept-cold: then \
          what nothing proves new is held for you"
     )]
@@ -69,7 +71,7 @@ pub enum OpenError {
 /// Opens the state and makes a runner of it. `new_id` is the identity that a new state is given.
 ///
 /// # Errors
-/// Where the state cannot be used, or the known builds of the trigger tag are not filled.
+/// Where the state cannot be used, or no build of the family is known.
 pub fn open(
     opening: Opening<'_>,
     mut settings: Settings,
@@ -96,8 +98,19 @@ pub fn open(
     let engine = state.load(settings, partitions.numbers())?.engine;
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let group = opening.group;
-    let start = Start { engine, state, partitions, mark, group, old_copy, packages_wanted, acts, meta };
+    let (group, batch_records) = (opening.group, opening.batch_records.max(1));
+    let start = Start {
+        engine,
+        state,
+        partitions,
+        mark,
+        group,
+        old_copy,
+        packages_wanted,
+        batch_records,
+        acts,
+        meta,
+    };
     Ok(Runner::new(start, epoch, now)?)
 }
 
@@ -123,7 +136,7 @@ fn begin(
     Ok(Second::parse(&text))
 }
 
-/// Sees to it that nothing is judged before the known builds are filled, or somebody has accepted that they are not.
+/// Sees to it that nothing is judged before any known builds are there, or somebody has accepted that they are not.
 fn fill(
     state: &State,
     engine: &Engine,
@@ -135,7 +148,7 @@ fn fill(
     if state.meta(FILLED)?.is_some() {
         return Ok(());
     }
-    if engine.knows_trigger() {
+    if engine.knows_family() {
         meta.push((FILLED, now.wall.to_string()));
         return Ok(());
     }

@@ -25,10 +25,10 @@ use crate::event::{Position, Record, SentAt};
 use crate::kafka::handover::{Assignment, FromKafka, KafkaRecord, Progress, ToKafka, TroubleKind};
 use crate::settings::{Route, Settings};
 use crate::state::live::{Act, LiveBatch};
-use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, LoadError, State, StateError};
+use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
 
-/// Records after which a batch is written even while more wait.
+/// Records after which a batch is written even while more wait, unless the opening says otherwise.
 pub const BATCH_RECORDS: usize = 10_000;
 /// The shortest time between two writes while there is little to do.
 const BATCH_AGE: Duration = Duration::from_millis(100);
@@ -139,6 +139,7 @@ pub struct Runner {
     halted: bool,
     /// Records judged since the last commit, and whether anything else has to be written.
     records: usize,
+    batch_records: usize,
     pub(super) dirty: bool,
     /// What [`Now::mono`] counts from.
     epoch: Instant,
@@ -157,13 +158,25 @@ pub(super) struct Start {
     pub(super) group: String,
     pub(super) old_copy: Option<u64>,
     pub(super) packages_wanted: bool,
+    pub(super) batch_records: usize,
     pub(super) acts: Vec<Act>,
     pub(super) meta: Vec<(&'static str, String)>,
 }
 
 impl Runner {
     pub(super) fn new(start: Start, epoch: Instant, now: Now) -> Result<Self, RunError> {
-        let Start { engine, state, partitions, mark, group, old_copy, packages_wanted, acts, meta } = start;
+        let Start {
+            engine,
+            state,
+            partitions,
+            mark,
+            group,
+            old_copy,
+            packages_wanted,
+            batch_records,
+            acts,
+            meta,
+        } = start;
         let (outbox, submitted, dead_letters) = state.tallies()?;
         let settings = engine.settings();
         let mut silence = Silence::new(settings.clock.source_silence, now.mono);
@@ -195,6 +208,7 @@ impl Runner {
             to_kafka: Vec::new(),
             halted: false,
             records: 0,
+            batch_records,
             dirty: true,
             epoch,
             committed_at: now.mono,
@@ -278,7 +292,7 @@ impl Runner {
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
-        self.records >= BATCH_RECORDS
+        self.records >= self.batch_records
             || ((self.records > 0 || self.dirty) && waited)
             || !self.replies.is_empty()
     }
@@ -309,7 +323,11 @@ impl Runner {
             live: Some(&live),
         };
         let Self { state, engine, fail, .. } = self;
-        state.commit_after(engine, &batch, || fail.visit(FailPoint::BeforeCommit))?;
+        let watch = |stage| match stage {
+            Stage::Engine => fail.visit(FailPoint::AfterWrite),
+            Stage::All => fail.visit(FailPoint::BeforeCommit),
+        };
+        state.commit_watched(engine, &batch, watch)?;
         self.fail.visit(FailPoint::AfterCommit);
         self.mark.serial += 1;
         (self.records, self.dirty, self.committed_at) = (0, false, now.mono);

@@ -67,29 +67,39 @@ pub struct SourceProgress {
     pub lines: u64,
 }
 
+/// How far the writing of a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The engine's own changes are written.
+    Engine,
+    /// All is written.
+    All,
+}
+
 impl State {
     /// Writes all that changed since the last batch, in one transaction.
     ///
     /// # Errors
     /// Where the file cannot be written; then nothing of the batch was.
     pub fn commit(&mut self, engine: &mut Engine, batch: &Batch<'_>) -> Result<(), StateError> {
-        self.commit_after(engine, batch, || ())
+        self.commit_watched(engine, batch, |_| ())
     }
 
-    /// The same; `written` is called when all is written and nothing is committed yet.
+    /// The same; `watch` is told how far it is, before anything is committed.
     ///
     /// # Errors
     /// As [`State::commit`].
-    pub fn commit_after(
+    pub fn commit_watched(
         &mut self,
         engine: &mut Engine,
         batch: &Batch<'_>,
-        written: impl FnOnce(),
+        mut watch: impl FnMut(Stage),
     ) -> Result<(), StateError> {
         let changes = engine.take_changes(self.names_written);
         let names_written = changes.names.0 + changes.names.1.len();
         let transaction = self.db.transaction()?;
         write_engine(&transaction, engine, &changes)?;
+        watch(Stage::Engine);
         let appended = write_facts(&transaction, &changes.facts, false)?;
         let pipeline = trace::pipeline_id(&transaction, engine)?;
         write_decisions(&transaction, engine, pipeline, batch.decisions)?;
@@ -115,7 +125,7 @@ impl State {
             transaction.execute("DELETE FROM fact", [])?;
             fact_bytes = (0, write_facts(&transaction, &engine.knowledge().all_facts(), true)?);
         }
-        written();
+        watch(Stage::All);
         transaction.commit()?;
         (self.names_written, self.fact_bytes) = (names_written, fact_bytes);
         Ok(())

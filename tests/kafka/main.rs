@@ -15,6 +15,7 @@ mod broker;
 mod follower;
 
 mod damage;
+mod live;
 mod members;
 mod outage;
 mod producing;
