@@ -24,6 +24,8 @@ pub mod explain;
 
 pub mod input;
 
+pub mod lists;
+
 pub mod governor;
 
 pub mod hub;

@@ -2,9 +2,11 @@
 //!
 //! What decides about the shell is pure and stands here; the Kafka thread is told what to do and says what it saw.
 
+pub mod announcer;
 pub mod ask;
 pub mod commands;
 pub mod fail;
+pub mod notices;
 pub mod open;
 pub mod partitions;
 pub mod pause;

@@ -87,6 +87,8 @@ pub struct Pipeline {
     pub partner_held: Seconds,
     /// Where admitted builds go.
     pub sink: Sink,
+    /// What is announced, and on which topics.
+    pub outputs: Outputs,
     /// The effective configuration: every key, in the order of the flow.
     pub entries: Vec<Entry>,
     /// What a person should know.
@@ -117,6 +119,17 @@ pub struct KafkaSource {
     pub properties: Vec<(String, String)>,
 }
 
+/// Topics, at the brokers of the source, on which a running pipeline announces what it does; `None`: it does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// Decisions.
+    pub decisions: Option<String>,
+    /// What happens to bursts and holds.
+    pub bursts: Option<String>,
+    /// Records that cannot be read.
+    pub dead_letters: Option<String>,
+}
+
 /// Times of a change of the trigger tag (design section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cutover {
@@ -133,6 +146,10 @@ pub struct PackageLists {
     pub lists: Vec<String>,
     /// File that stands in until the list was fetched once.
     pub fallback: Option<String>,
+    /// How often lists over the network are fetched.
+    pub refresh: Seconds,
+    /// Lists may be fetched from addresses that are not public.
+    pub allow_private: bool,
     /// Where the two are stated.
     marks: [Option<Mark>; 2],
 }

@@ -7,9 +7,15 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::rules::Rules;
+use crate::engine::command::{Action, HoldCommand};
 use crate::engine::decision::{RunSummary, TimeMark};
+use crate::engine::hold::Selection;
 use crate::event::Position;
+use crate::text::bounded_bytes;
 use crate::time::Second;
+
+/// What is shown of a record that cannot be read, in printed characters.
+const BEGINNING_MAX: usize = 160;
 
 /// All that is known of one build.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -141,6 +147,36 @@ pub struct Command {
     pub builds: u64,
 }
 
+impl Command {
+    /// A command that was carried out at that event time, and decided so many builds.
+    pub fn new(command: &HoldCommand, at: Second, builds: u64) -> Self {
+        let action = match command.action {
+            Action::Release => "release",
+            Action::Drop => "drop",
+        };
+        Self {
+            who: command.who.clone(),
+            why: command.reason.clone(),
+            action: action.to_owned(),
+            hold: command.hold.to_string(),
+            selection: selected(&command.selection),
+            at,
+            builds,
+        }
+    }
+}
+
+/// Which builds of a hold a command was about, in words.
+pub fn selected(selection: &Selection) -> String {
+    match selection {
+        Selection::All => "all".to_owned(),
+        Selection::Package(name) => format!("the builds of package {name}"),
+        Selection::Nvr(nvr) => format!("the build {nvr}"),
+        Selection::Pattern(pattern) => format!("the builds that match {pattern}"),
+        Selection::Except(name) => format!("all but the builds of package {name}"),
+    }
+}
+
 /// A hold that the build waits in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
@@ -216,6 +252,13 @@ pub struct Letter {
     pub explanation: String,
     /// Its beginning, as text.
     pub beginning: String,
+}
+
+impl Letter {
+    /// A record that cannot be read, of which these are the first bytes.
+    pub fn new(position: Position, code: String, explanation: String, bytes: &[u8]) -> Self {
+        Self { position, code, explanation, beginning: bounded_bytes(bytes, BEGINNING_MAX).to_string() }
+    }
 }
 
 /// What a state says of what it does not have.

@@ -7,7 +7,7 @@ use super::{InputError, Lines};
 use crate::engine::select::PackageList;
 
 /// The most names of one list.
-const NAMES_MAX: usize = 200_000;
+pub const NAMES_MAX: usize = 200_000;
 
 /// Reads a package list: one downstream name a line; `#` begins a comment.
 ///
@@ -16,22 +16,45 @@ const NAMES_MAX: usize = 200_000;
 pub fn packages(path: &Path) -> Result<PackageList, InputError> {
     let mut names = BTreeSet::new();
     each_line(path, |text| {
-        let name = text.trim();
-        if !is_name(name) {
-            return Err(format!("{:?} is no package name; a list has one name a line", shortened(name)));
-        }
-        names.insert(name.to_owned());
-        if names.len() > NAMES_MAX {
-            Err(format!("the list has more than {NAMES_MAX} names"))
-        } else {
-            Ok(())
-        }
+        add_name(text, &mut names).map_err(|wrong| match wrong {
+            WrongLine::NoName => {
+                format!("{:?} is no package name; a list has one name a line", shortened(text.trim()))
+            }
+            WrongLine::TooMany => format!("the list has more than {NAMES_MAX} names"),
+        })
     })?;
     if names.is_empty() {
         let problem = "the list is empty: with it nothing would be eligible".to_owned();
         return Err(InputError::File { path: path.to_owned(), problem });
     }
     Ok(PackageList { version: version(&names), names })
+}
+
+/// What is wrong with a line of a package list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongLine {
+    /// It is no package name.
+    NoName,
+    /// With it the list has more than [`NAMES_MAX`] names.
+    TooMany,
+}
+
+/// Adds the name that a line holds, comments taken off.
+///
+/// # Errors
+/// Where it is none, or one too many.
+pub fn add_name(line: &str, names: &mut BTreeSet<String>) -> Result<(), WrongLine> {
+    let name = line.trim();
+    if !is_name(name) {
+        return Err(WrongLine::NoName);
+    }
+    names.insert(name.to_owned());
+    if names.len() > NAMES_MAX { Err(WrongLine::TooMany) } else { Ok(()) }
+}
+
+/// What a line of a list says beside its comment; `None`: nothing.
+pub fn content(line: &str) -> Option<&str> {
+    line.split('#').next().filter(|text| !text.trim().is_empty())
 }
 
 /// Reads renames: `upstream downstream`, one pair a line.
@@ -76,8 +99,7 @@ fn each_line(path: &Path, mut take: impl FnMut(&str) -> Result<(), String>) -> R
         let number = line.number;
         let fail = |problem| InputError::Line { path: path.to_owned(), line: number, problem };
         let text = std::str::from_utf8(line.bytes).map_err(|_| fail("it is no UTF-8 text".to_owned()))?;
-        let text = text.split('#').next().unwrap_or_default();
-        if !text.trim().is_empty() {
+        if let Some(text) = content(text) {
             take(text).map_err(fail)?;
         }
     }

@@ -6,6 +6,8 @@
 mod body;
 mod http;
 
+pub(crate) use self::http::{chain, is_distrust, with_causes};
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;

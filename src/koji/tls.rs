@@ -72,7 +72,7 @@ pub enum TlsError {
 impl Tls {
     /// What the connections are made with. Reads the files; those of the system only if they are `needed`, so that a hub
     /// without encryption can be used where the system trusts nobody.
-    pub(super) fn config(&self, needed: bool) -> Result<ClientConfig, TlsError> {
+    pub(crate) fn config(&self, needed: bool) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let versions = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

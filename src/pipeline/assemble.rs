@@ -6,7 +6,8 @@ use super::sections::{
     BurstSection, CreateTime, DedupeSection, EvidenceSection, Sections, SelectSection, SourceSection,
 };
 use super::{
-    Begin, Cutover, Entry, Finding, Follow, KafkaSource, PackageLists, Pipeline, Sink, Unresolved, hash,
+    Begin, Cutover, Entry, Finding, Follow, KafkaSource, Outputs, PackageLists, Pipeline, Sink, Unresolved,
+    hash,
 };
 use crate::settings::{
     Bounds, BurstSettings, ClockSettings, DedupeSettings, EvidenceSettings, FamilyTag, GovernorSettings,
@@ -52,6 +53,8 @@ impl Pipeline {
             packages: PackageLists {
                 lists: all.select.packages.value,
                 fallback: all.select.packages_fallback.value,
+                refresh: all.select.refresh.value,
+                allow_private: all.select.allow_private.value,
                 marks: [None, None],
             },
             evidence_hub: all.evidence.hub.value.filter(|_| all.evidence.ask_koji.value),
@@ -59,6 +62,11 @@ impl Pipeline {
             load_max: all.governor.load_max.value,
             partner_held: all.governor.partner_held.value,
             sink,
+            outputs: Outputs {
+                decisions: all.output.decisions.value,
+                bursts: all.output.bursts.value,
+                dead_letters: all.output.dead_letters.value,
+            },
             entries,
             warnings,
             cases: Vec::new(),

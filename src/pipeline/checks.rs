@@ -19,6 +19,7 @@ pub(super) fn check(all: &Sections, reader: &mut Reader<'_>) {
     evidence_at_all(&all.evidence, reader);
     logins(all, reader);
     packages(all, reader);
+    outputs(all, reader);
     batch(all, reader);
     bounds(all, reader);
     cutover(&all.trigger, reader);
@@ -259,6 +260,31 @@ fn packages(all: &Sections, reader: &mut Reader<'_>) {
     if !without && wait.value {
         let message = "`select.wait_for_list` is on, and there is no list to wait for".to_owned();
         reader.warning(&[wait], message, "remove it, so that a later change is refused".to_owned());
+    }
+    let private = &all.select.allow_private;
+    if private.sound && private.value && !remote {
+        let message = "`select.allow_private` is on, and no list comes over the network".to_owned();
+        reader.warning(&[private], message, "remove it, so that a later list is refused".to_owned());
+    }
+}
+
+/// What is announced goes to the brokers of the source, and never into what is read.
+fn outputs(all: &Sections, reader: &mut Reader<'_>) {
+    let (brokers, topics) = (&all.source.brokers, &all.source.topics);
+    for output in [&all.output.decisions, &all.output.bursts, &all.output.dead_letters] {
+        let Some(topic) = output.value.as_ref().filter(|_| output.sound) else { continue };
+        if brokers.sound && brokers.value.is_empty() {
+            let message =
+                format!("`{}` is written to the brokers of [source], and it names none", output.path);
+            reader.error(&[output], message, "state `brokers` and `topics` in [source]".to_owned());
+        }
+        if topics.sound && topics.value.contains(topic) {
+            let message = format!(
+                "`{}` would be written to \"{topic}\", which is read: every decision would be a new record to decide about",
+                output.path
+            );
+            reader.error(&[output, topics], message, "state another topic".to_owned());
+        }
     }
 }
 

@@ -50,6 +50,7 @@ fn words(key: &'static str, old: &Pipeline, new: &Pipeline) -> String {
              the family decides which of them are old"
                 .to_owned(),
         ),
+        Some(("select", "refresh" | "allow_private")) => None,
         Some(("select", _)) => Some("other packages may be eligible".to_owned()),
         Some(("governor", "rate")) => {
             let hours = |settings: &Settings| 1_000.0 / settings.governor.per_hour;

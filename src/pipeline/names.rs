@@ -20,6 +20,8 @@ pub(super) enum Text {
     TagPattern,
     /// A topic prefix, which ends with a point.
     TopicPrefix,
+    /// A topic of Kafka.
+    Topic,
     /// `host:port`.
     Broker,
     /// An `http://` or `https://` address.
@@ -57,6 +59,11 @@ impl Text {
             Self::TopicPrefix => Err((
                 format!("the topic prefix {shown} does not end with a point"),
                 "write the point, as in \"org.fedoraproject.prod.buildsys.\"",
+            )),
+            Self::Topic if is_topic(text) => Ok(()),
+            Self::Topic => Err((
+                format!("{shown} is no name of a topic"),
+                "a topic has up to 249 letters, digits, points, hyphens and underscores",
             )),
             Self::Broker if is_host_port(text) => Ok(()),
             Self::Broker => {
@@ -97,6 +104,7 @@ impl Text {
             Self::Tag => "tag",
             Self::TagPattern => "tag pattern",
             Self::TopicPrefix => "topic prefix",
+            Self::Topic => "topic",
             Self::Broker => "host:port",
             Self::Url => "address",
             Self::File => "file",
@@ -115,6 +123,12 @@ fn pattern(text: &str) -> Result<(), (String, &'static str)> {
 
 fn has_login(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'))
+}
+
+/// Whether Kafka takes a topic of that name.
+fn is_topic(text: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=249).contains(&text.len()) && text.bytes().all(legal) && text != "." && text != ".."
 }
 
 fn is_host_port(text: &str) -> bool {
@@ -144,6 +158,7 @@ impl Kind for Text {
             Self::Name
             | Self::Tag
             | Self::TagPattern
+            | Self::Topic
             | Self::Broker
             | Self::Url
             | Self::File
@@ -157,6 +172,7 @@ impl Kind for Text {
             Self::Tag => "^[^\\s,@{}]+$",
             Self::TagPattern => "^([^\\s,@{}]|\\{release\\})+$",
             Self::TopicPrefix => "\\.$",
+            Self::Topic => "^[A-Za-z0-9._-]{1,249}$",
             Self::Broker => "^[^\\s/,]+:\\+?[0-9]+$",
             Self::Url => "^https?://",
         };

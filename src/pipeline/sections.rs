@@ -30,6 +30,7 @@ pub(super) struct Sections {
     pub(super) batch_gap: Optional<Seconds>,
     pub(super) governor: GovernorSection,
     pub(super) sink: SinkSection,
+    pub(super) output: OutputSection,
 }
 
 pub(super) struct SourceSection {
@@ -73,6 +74,8 @@ pub(super) struct SelectSection {
     pub(super) packages: Setting<Vec<String>>,
     pub(super) packages_fallback: Optional<String>,
     pub(super) wait_for_list: Setting<bool>,
+    pub(super) refresh: Setting<Seconds>,
+    pub(super) allow_private: Setting<bool>,
     pub(super) list_change_max: Setting<f64>,
     pub(super) include: Setting<Vec<String>>,
     pub(super) exclude: Setting<Vec<String>>,
@@ -156,6 +159,12 @@ pub(super) struct SinkSection {
     pub(super) password_file: Optional<String>,
 }
 
+pub(super) struct OutputSection {
+    pub(super) decisions: Optional<String>,
+    pub(super) bursts: Optional<String>,
+    pub(super) dead_letters: Optional<String>,
+}
+
 const fn length(min: i64, max: i64) -> Length {
     Length { min, max }
 }
@@ -180,6 +189,7 @@ impl Sections {
             batch_gap: reader.optional("batch.gap", &length(1, HOUR)),
             governor: GovernorSection::read(reader, &defaults),
             sink: SinkSection::read(reader),
+            output: OutputSection::read(reader),
         }
     }
 }
@@ -239,6 +249,8 @@ impl SelectSection {
             packages: reader.key("select.packages", &up_to(64, Text::FileOrUrl), Vec::new()),
             packages_fallback: reader.optional("select.packages_fallback", &Text::File),
             wait_for_list: reader.key("select.wait_for_list", &Flag, false),
+            refresh: reader.key("select.refresh", &length(MINUTE, 7 * DAY), Seconds(HOUR)),
+            allow_private: reader.key("select.allow_private", &Flag, false),
             list_change_max: reader.key("select.list_change_max", &Share, defaults.select.list_change_max),
             include: reader.key("select.include", &Patterns, Vec::new()),
             exclude: reader.key("select.exclude", &Patterns, Vec::new()),
@@ -337,6 +349,16 @@ impl SinkSection {
             topic: reader.optional("sink.topic", &Text::Name),
             username: reader.optional("sink.username", &Text::Name),
             password_file: reader.optional("sink.password_file", &Text::File),
+        }
+    }
+}
+
+impl OutputSection {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            decisions: reader.optional("output.decisions", &Text::Topic),
+            bursts: reader.optional("output.bursts", &Text::Topic),
+            dead_letters: reader.optional("output.dead_letters", &Text::Topic),
         }
     }
 }

@@ -208,7 +208,7 @@ fn not_answered(error: &reqwest::Error) -> Problem {
 }
 
 /// Whether the other side was not trusted, or did not trust us: nothing was given to the hub then.
-fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_distrust(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked,
         CertificateUnknown, NoCertificate, UnknownCA, UnsupportedCertificate,
@@ -242,14 +242,14 @@ fn rustls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
     std::iter::successors(Some(error), inside).find_map(|error| error.downcast_ref())
 }
 
-fn chain<'a>(
+pub(crate) fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }
 
 /// An error with its causes; not its address, which people know.
-pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     for error in chain(error) {
         let text = error.to_string();

@@ -10,18 +10,15 @@ use super::Reader;
 use crate::engine::decision::{Outcome, RunSummary, TimeMark};
 use crate::engine::hold::Selection;
 use crate::event::Position;
-use crate::explain::facts::{Command, InTag, Letter, Pipeline, Step, Why};
+use crate::explain::facts::{Command, InTag, Letter, Pipeline, Step, Why, selected};
 use crate::state::StateError;
 use crate::state::load::parse;
-use crate::text::bounded_bytes;
 use crate::time::Second;
 
 /// Columns of a decision, in the order that [`Reader::step`] reads them.
 pub(super) const COLUMNS: &str =
     "id, partition, offset, message_id, build_id, instance, nvr, tag, outcome, reason, hold, event_time,
     decided_at, pipeline, why, command";
-/// What is shown of a record that cannot be read, in printed characters.
-const BEGINNING_MAX: usize = 160;
 
 /// Which decisions are asked for; what is `None` does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -267,13 +264,7 @@ impl Reader {
             })
             .optional()?;
         let Some((command, selection)) = found else { return Ok(None) };
-        let selection = match parse("a selection", &selection)? {
-            Selection::All => "all".to_owned(),
-            Selection::Package(name) => format!("the builds of package {name}"),
-            Selection::Nvr(nvr) => format!("the build {nvr}"),
-            Selection::Pattern(pattern) => format!("the builds that match {pattern}"),
-            Selection::Except(name) => format!("all but the builds of package {name}"),
-        };
+        let selection = selected(&parse::<Selection>("a selection", &selection)?);
         Ok(Some(Command { selection, ..command }))
     }
 
@@ -283,8 +274,7 @@ impl Reader {
         let mut find = self.db.prepare_cached(find)?;
         let read = |row: &Row<'_>| {
             let bytes: Vec<u8> = row.get(2)?;
-            let beginning = bounded_bytes(&bytes, BEGINNING_MAX).to_string();
-            Ok(Letter { position, code: row.get(0)?, explanation: row.get(1)?, beginning })
+            Ok(Letter::new(position, row.get(0)?, row.get(1)?, &bytes))
         };
         Ok(find.query_row(params![position.partition, offset], read).optional()?)
     }
