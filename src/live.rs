@@ -11,6 +11,7 @@ pub mod open;
 pub mod partitions;
 pub mod pause;
 pub mod runner;
+pub mod services;
 pub mod shell;
 mod show;
 pub mod silence;

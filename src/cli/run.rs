@@ -1,7 +1,7 @@
 //! `tidegate run`: the live pipeline.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +15,7 @@ use crate::live::ask::Answer;
 use crate::live::open::{OpenError, Opening, open};
 use crate::live::partitions::Decided;
 use crate::live::runner::{BATCH_RECORDS, RunError};
+use crate::live::services::{self, ServiceError, Site};
 use crate::live::shell::{self, Clock, Input, Running};
 use crate::pipeline::{Pipeline, Sink};
 use crate::state::LoadError;
@@ -66,6 +67,8 @@ pub(super) enum LiveError {
         "pipeline {0}: this version submits nothing yet: run it with --set sink.kind=dry_run, which decides and records everything"
     )]
     Sink(String),
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     #[error("the system gives no threads or signals: {0}")]
     System(#[from] std::io::Error),
 }
@@ -82,7 +85,9 @@ impl LiveError {
             )
             | Self::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }) => Exit::Refused,
             Self::Sink(_) | Self::NoSource(_) => Exit::Usage,
-            Self::Open(_) | Self::Run(_) | Self::Kafka(_) | Self::System(_) => Exit::Failed,
+            Self::Open(_) | Self::Run(_) | Self::Kafka(_) | Self::Service(_) | Self::System(_) => {
+                Exit::Failed
+            }
         }
     }
 }
@@ -100,21 +105,29 @@ impl Run {
             group: pipeline.kafka.group.clone(),
             accept_cold: self.accept_cold,
             read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
+            outputs: pipeline.outputs.clone(),
             batch_records: self.batch_records,
             who: std::env::var("USER").unwrap_or_else(|_| "whoever started it".to_owned()),
         };
         let id = uuid::Uuid::new_v4().to_string();
         let runner = open(opening, settings, &id, clock.epoch(), clock.now()).map_err(LiveError::from)?;
         let source = source::start(SourceSettings::of(&pipeline.kafka)).map_err(LiveError::from)?;
-        let running = shell::start(runner, pipeline, source, clock).map_err(LiveError::from)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.map_err(LiveError::from)?.block_on(self.serve(running))?;
+        let runtime = runtime.map_err(LiveError::from)?;
+        let state = runner.state_id().to_owned();
+        let running = shell::start(runner, pipeline.clone(), source, clock).map_err(LiveError::from)?;
+        let folder = self.pipeline.pipeline.parent().unwrap_or(Path::new(".")).to_owned();
+        runtime.block_on(self.serve(running, Site { pipeline, state, folder }))?;
+        // Tasks that still wait for somebody outside are not waited for.
+        runtime.shutdown_background();
         Ok(())
     }
 
     /// Waits for signals and for the end.
-    async fn serve(&self, running: Running) -> Result<(), LiveError> {
-        let Running { inputs, view: _, mut ended } = running;
+    async fn serve(&self, running: Running, site: Site) -> Result<(), LiveError> {
+        let Running { inputs, view: _, notices, mut ended } = running;
+        services::packages(&site, &inputs)?;
+        services::announce(&site, notices, &inputs)?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

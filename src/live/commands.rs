@@ -113,7 +113,10 @@ impl Runner {
         let done = if dry_run { self.engine.preview(command) } else { self.engine.command(command) };
         let CommandReport { builds, stay } = done.map_err(|error| refusal(&error))?;
         let builds = builds.into_iter().map(|(nvr, reason)| (nvr, reason.word().to_owned())).collect();
-        self.dirty |= !dry_run;
+        if !dry_run {
+            self.commands.push(command.clone());
+            self.dirty = true;
+        }
         Ok((Answer::Decided { builds, stay, dry_run }, !dry_run))
     }
 
@@ -234,7 +237,7 @@ impl Runner {
         settings.clock.begin = self.engine.settings().clock.begin;
         let hash = settings.hash.clone();
         if !changed.is_empty() {
-            self.restart_with(settings, now)?;
+            self.restart_with(settings, pipeline.outputs.clone(), now)?;
             self.act(now, who, "the pipeline file was changed", format!("reload: {}", changed.join(", ")));
         }
         Ok((Answer::Reloaded { hash, changed }, Some(Box::new(pipeline))))

@@ -8,7 +8,7 @@ use super::partitions::{Decided, Partitions};
 use super::runner::{Now, RunError, Runner, Start};
 use super::truth::Mark;
 use crate::engine::Engine;
-use crate::pipeline::Begin;
+use crate::pipeline::{Begin, Outputs};
 use crate::settings::Settings;
 use crate::state::live::Act;
 use crate::state::{LoadError, State, StateError};
@@ -36,6 +36,8 @@ pub struct Opening<'a> {
     pub accept_cold: bool,
     /// Where somebody has decided to read on.
     pub read_on: BTreeMap<(String, i32), Decided>,
+    /// What is announced, and on which topics.
+    pub outputs: Outputs,
     /// Records after which a batch is written even while more wait; at least 1.
     pub batch_records: usize,
     /// Whoever starts it.
@@ -98,7 +100,8 @@ pub fn open(
     let engine = state.load(settings, partitions.numbers())?.engine;
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let (group, batch_records) = (opening.group, opening.batch_records.max(1));
+    let Opening { group, batch_records, outputs, .. } = opening;
+    let batch_records = batch_records.max(1);
     let start = Start {
         engine,
         state,
@@ -107,6 +110,7 @@ pub fn open(
         group,
         old_copy,
         packages_wanted,
+        outputs,
         batch_records,
         acts,
         meta,

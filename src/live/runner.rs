@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::ask::Answer;
 use super::fail::{FailAt, FailPoint};
+use super::notices::{News, Notices};
 use super::partitions::{Assigned, Partitions};
 use super::pause::{Kind, Pauses};
 use super::silence::Silence;
@@ -18,13 +19,15 @@ use super::truth::{self, Mark, Standing};
 use super::view::PackagesView;
 use crate::decode::decode;
 use crate::engine::Engine;
+use crate::engine::command::HoldCommand;
 use crate::engine::decision::Outcome;
 use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
 use crate::event::{Position, Record, SentAt};
 use crate::kafka::handover::{Assignment, FromKafka, KafkaRecord, Progress, ToKafka, TroubleKind};
+use crate::pipeline::Outputs;
 use crate::settings::{Route, Settings};
-use crate::state::live::{Act, LiveBatch};
+use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
 use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
 
@@ -43,6 +46,9 @@ pub struct Now {
     /// The clock of this machine.
     pub wall: Second,
 }
+
+/// Notices that are on their way at once.
+const NOTICES: u32 = 1_000;
 
 /// Takes the answer to a request.
 pub type Reply = Box<dyn FnOnce(Answer) + Send>;
@@ -135,6 +141,11 @@ pub struct Runner {
     pub(super) replies: Vec<(Reply, Answer)>,
     route: Route,
     to_kafka: Vec<ToKafka>,
+    notices: Notices,
+    /// The last notice that was given out to be announced, and the last that is confirmed.
+    announced: (u64, u64),
+    /// Commands that were carried out since the last batch.
+    pub(super) commands: Vec<HoldCommand>,
     /// Intake stands still by our own wish.
     halted: bool,
     /// Records judged since the last commit, and whether anything else has to be written.
@@ -158,6 +169,7 @@ pub(super) struct Start {
     pub(super) group: String,
     pub(super) old_copy: Option<u64>,
     pub(super) packages_wanted: bool,
+    pub(super) outputs: Outputs,
     pub(super) batch_records: usize,
     pub(super) acts: Vec<Act>,
     pub(super) meta: Vec<(&'static str, String)>,
@@ -173,6 +185,7 @@ impl Runner {
             group,
             old_copy,
             packages_wanted,
+            outputs,
             batch_records,
             acts,
             meta,
@@ -206,6 +219,9 @@ impl Runner {
             meta,
             replies: Vec::new(),
             to_kafka: Vec::new(),
+            notices: Notices::new(outputs, &engine),
+            announced: (0, 0),
+            commands: Vec::new(),
             halted: false,
             records: 0,
             batch_records,
@@ -220,9 +236,44 @@ impl Runner {
         })
     }
 
+    /// Identity of the state.
+    pub fn state_id(&self) -> &str {
+        &self.mark.state
+    }
+
     /// What the Kafka thread has to be told, in order.
     pub fn take_orders(&mut self) -> Vec<ToKafka> {
         std::mem::take(&mut self.to_kafka)
+    }
+
+    /// The next notices to be announced, in order; none while too many are on their way.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn take_notices(&mut self) -> Result<Vec<(u64, Notice)>, RunError> {
+        if self.announced.0 > self.announced.1 {
+            return Ok(Vec::new());
+        }
+        let notices = self.state.notices(self.announced.0, NOTICES)?;
+        if let Some((last, _)) = notices.last() {
+            self.announced.0 = *last;
+        }
+        Ok(notices)
+    }
+
+    /// Notices up to this number are confirmed.
+    pub fn confirm(&mut self, announced: u64) {
+        self.announced.1 = self.announced.1.max(announced);
+        self.batch.announced = self.batch.announced.max(Some(announced));
+        self.dirty = true;
+    }
+
+    /// Takes a package list that stands in until one was fetched.
+    pub fn take_fallback(&mut self, list: Arc<PackageList>) {
+        if self.engine.package_list().is_none() {
+            self.engine.offer_packages(list);
+            self.dirty = true;
+        }
     }
 
     /// Takes news of the Kafka thread.
@@ -315,6 +366,16 @@ impl Runner {
         }
         let letters = std::mem::take(&mut self.letters);
         let meta: Vec<(&str, String)> = std::mem::take(&mut self.meta);
+        let partitions: Vec<StoredPartition> =
+            self.partitions.iter().map(|entry| entry.stored.clone()).collect();
+        let news = News {
+            decisions: &output.decisions,
+            runs: &output.runs,
+            letters: &letters,
+            commands: &std::mem::take(&mut self.commands),
+            partitions: &partitions,
+        };
+        live.notices = self.notices.of_batch(&self.engine, &news);
         let batch = Batch {
             decisions: &output.decisions,
             dead_letters: &letters,
@@ -504,12 +565,18 @@ impl Runner {
     ///
     /// # Errors
     /// Where the state cannot be read or written.
-    pub(super) fn restart_with(&mut self, settings: Settings, now: Now) -> Result<(), RunError> {
+    pub(super) fn restart_with(
+        &mut self,
+        settings: Settings,
+        outputs: Outputs,
+        now: Now,
+    ) -> Result<(), RunError> {
         self.commit(now)?;
         self.route = settings.route.clone();
         let silence = settings.clock.source_silence;
         self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
         self.silence.set_max(silence);
+        self.notices.set_outputs(outputs);
         self.dirty = true;
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::engine::select::PackageList;
 use crate::kafka::handover::{FromKafka, ToKafka};
 use crate::kafka::source::Source;
 use crate::pipeline::Pipeline;
+use crate::state::live::Notice;
 use crate::time::Second;
 
 /// Inputs of one micro-batch; the Kafka thread puts up to 500 records into one input.
@@ -43,6 +44,10 @@ pub enum Input {
     Reload(String, Reloaded, Reply),
     /// A package list was fetched, or why that failed.
     Packages(Result<Arc<PackageList>, String>),
+    /// A package list that stands in until one was fetched.
+    Fallback(Arc<PackageList>),
+    /// Notices up to this number were confirmed.
+    Announced(u64),
     /// Come to an end.
     Stop,
 }
@@ -87,6 +92,8 @@ pub struct Running {
     pub inputs: mpsc::Sender<Input>,
     /// How it stands; told anew a few times a second, and after every batch that changed something.
     pub view: watch::Receiver<Arc<View>>,
+    /// What is to be announced, in order; where nobody takes it, it waits in the state.
+    pub notices: mpsc::Receiver<Vec<(u64, Notice)>>,
     /// How it ended.
     pub ended: oneshot::Receiver<Result<(), RunError>>,
 }
@@ -105,14 +112,24 @@ pub fn start(
     let (inputs, outside) = mpsc::channel(INPUTS);
     let (show, view) = watch::channel(Arc::new(runner.view(clock.now())));
     let (done, ended) = oneshot::channel();
-    let drive = Drive { runner, pipeline, to: source.to, clock, show, shown: Duration::ZERO, stopped: None };
+    let (announce, notices) = mpsc::channel(1);
+    let drive = Drive {
+        runner,
+        pipeline,
+        to: source.to,
+        announce,
+        clock,
+        show,
+        shown: Duration::ZERO,
+        stopped: None,
+    };
     let run = move || {
         let outcome = runtime.block_on(drive.run(source.from, outside));
         // Whoever started it may have gone.
         drop(done.send(outcome));
     };
     std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
-    Ok(Running { inputs, view, ended })
+    Ok(Running { inputs, view, notices, ended })
 }
 
 /// The merged stream of everything that happens.
@@ -128,6 +145,7 @@ struct Drive {
     /// The file in force.
     pipeline: Pipeline,
     to: mpsc::Sender<ToKafka>,
+    announce: mpsc::Sender<Vec<(u64, Notice)>>,
     clock: Clock,
     show: watch::Sender<Arc<View>>,
     shown: Duration,
@@ -178,6 +196,12 @@ impl Drive {
                 return Err(RunError::SourceFailed);
             }
         }
+        if commits && let Ok(room) = self.announce.try_reserve() {
+            let notices = self.runner.take_notices()?;
+            if !notices.is_empty() {
+                room.send(notices);
+            }
+        }
         let now = self.clock.now();
         if now.mono.saturating_sub(self.shown) >= VIEW_AGE {
             self.shown = now.mono;
@@ -198,6 +222,8 @@ impl Drive {
                 self.runner.answer_when_written(reply, answer);
             }
             Input::Packages(fetched) => self.runner.take_packages(fetched, now),
+            Input::Fallback(list) => self.runner.take_fallback(list),
+            Input::Announced(last) => self.runner.confirm(last),
             Input::Stop if self.stopped.is_none() => {
                 self.runner.stop(now)?;
                 self.stopped = Some(now.mono);

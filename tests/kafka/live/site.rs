@@ -41,6 +41,8 @@ pub(crate) struct Site<'a> {
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
+    /// Batches that the state had when it started.
+    serial: i64,
 }
 
 /// Waits until a condition holds.
@@ -181,7 +183,8 @@ impl<'a> Site<'a> {
         run.stdin(Stdio::null()).stdout(Stdio::null());
         run.stderr(File::create(&log).unwrap());
         set_up(&mut run);
-        Process { child: run.spawn().unwrap(), log }
+        let serial = self.serial(state);
+        Process { child: run.spawn().unwrap(), log, serial }
     }
 
     /// Records that the state has read.
@@ -191,10 +194,16 @@ impl<'a> Site<'a> {
         rows.unwrap_or(0).unsigned_abs()
     }
 
+    /// Batches that the state has.
+    fn serial(&self, state: &str) -> i64 {
+        let serial: Vec<String> = self.ask(state, "SELECT value FROM meta WHERE key = 'serial'");
+        serial.first().map_or(0, |text| text.parse().unwrap())
+    }
+
     pub(crate) fn until_read(&self, state: &str, records: usize, process: &mut Process) {
         until(&format!("{records} records read"), || {
             assert!(process.is_running(), "it ended:\n{}", process.log());
-            self.read(state) >= records as u64
+            self.serial(state) > process.serial && self.read(state) >= records as u64
         });
     }
 

@@ -1,0 +1,104 @@
+//! Tasks beside the pipeline: they fetch package lists and announce what was decided. What they find comes back as inputs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::announcer::{Announcer, Patience};
+use super::shell::Input;
+use crate::input::lists;
+use crate::kafka::config::{ConfigError, Connection};
+use crate::kafka::producer::Producer;
+use crate::lists::watch::watch;
+use crate::lists::{FetchSettings, Fetcher};
+use crate::pipeline::Pipeline;
+use crate::state::live::Notice;
+
+/// What runs here.
+#[derive(Debug)]
+pub struct Site {
+    /// The pipeline file.
+    pub pipeline: Pipeline,
+    /// Identity of the state.
+    pub state: String,
+    /// The folder that names of files start from.
+    pub folder: PathBuf,
+}
+
+/// Why a task cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The certificates that are trusted cannot be read.
+    #[error("package lists: {0}")]
+    Tls(#[from] crate::koji::tls::TlsError),
+    /// The settings or the files with secrets are wrong.
+    #[error("announcing: {0}")]
+    Kafka(#[from] ConfigError),
+}
+
+/// Fetches the package list now and again, where the pipeline takes one.
+///
+/// # Errors
+/// Where the certificates that are trusted cannot be read.
+pub fn packages(site: &Site, inputs: &mpsc::Sender<Input>) -> Result<(), ServiceError> {
+    let wanted = site.pipeline.packages.clone();
+    if wanted.lists.is_empty() {
+        return Ok(());
+    }
+    let fetcher = Fetcher::new(&FetchSettings::new(&wanted, &site.folder))?;
+    let every = Duration::from_secs(wanted.refresh.0.unsigned_abs());
+    let fallback = wanted.fallback.as_ref().map(|file| site.folder.join(file));
+    let (sender, mut fetched) = mpsc::channel(1);
+    tokio::spawn(watch(fetcher, wanted, every, sender, std::future::pending()));
+    let inputs = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(result) = fetched.recv().await {
+            let failed = result.is_err();
+            let told = Input::Packages(result.map_err(|failure| failure.to_string()));
+            if inputs.send(told).await.is_err() {
+                return;
+            }
+            let Some(file) = fallback.as_ref().filter(|_| failed) else { continue };
+            match lists::packages(file) {
+                Ok(list) => drop(inputs.send(Input::Fallback(Arc::new(list))).await),
+                Err(error) => tracing::error!("the package list that stands in cannot be read: {error}"),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Announces what was decided, where the pipeline names topics for it.
+///
+/// # Errors
+/// Where the settings or the files with secrets are wrong.
+pub fn announce(
+    site: &Site,
+    notices: mpsc::Receiver<Vec<(u64, Notice)>>,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), ServiceError> {
+    let producer = Producer::new(&Connection::of_source(&site.pipeline.kafka))?;
+    let outputs = site.pipeline.outputs.clone();
+    let (announcer, mut troubles) =
+        Announcer::new(producer, outputs, site.state.clone(), Patience::default());
+    let (sender, mut confirmed) = mpsc::channel(1);
+    tokio::spawn(announcer.run(notices, sender));
+    tokio::spawn(async move {
+        while troubles.changed().await.is_ok() {
+            for (topic, text) in &*troubles.borrow_and_update() {
+                tracing::error!(topic, "{text}");
+            }
+        }
+    });
+    let inputs = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(last) = confirmed.recv().await {
+            if inputs.send(Input::Announced(last)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
