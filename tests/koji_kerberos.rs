@@ -69,6 +69,8 @@ impl Site {
         let world = WorldFile::parse(include_str!("fixtures/hub/small.toml")).unwrap();
         let hub = FakeHub::start(Settings { world, ..Settings::default() }).await.unwrap();
         let shown = Shown::default();
+        // Another test may have installed it first.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let front = Front { hub: format!("http://{}", hub.address()), http, shown: Arc::clone(&shown) };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
