@@ -63,7 +63,7 @@ impl Ticket {
 pub(crate) fn take(host: &str, principal: Option<&str>, now: Second) -> Reply {
     match try_take(host, principal, now) {
         Ok(ticket) => Reply::Ticket(ticket),
-        Err(error) => Reply::Refused { problem: problem(&error), detail: words(&error) },
+        Err(error) => Reply::Refused { problem: problem(error), detail: words(error) },
     }
 }
 
@@ -91,7 +91,7 @@ fn first_token(own: Cred, host: &str, mechanism: Oid<'static>) -> Result<String,
 }
 
 /// What the library says: of its two texts, `GSSAPI's (Kerberos' own)`, the second if it is one.
-fn words(error: &Error) -> String {
+fn words(error: Error) -> String {
     let text = error.to_string();
     let own = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
     own.filter(|_| error.minor != 0).map(str::to_owned).unwrap_or(text)
@@ -104,7 +104,7 @@ const NO_CREDENTIAL: u32 = 7;
 const CREDENTIALS_EXPIRED: u32 = 11;
 
 /// What the library's numbers say. Those of Kerberos say more than those of GSSAPI.
-fn problem(error: &Error) -> TicketProblem {
+fn problem(error: Error) -> TicketProblem {
     let of_kerberos = i32::from_ne_bytes(error.minor.to_ne_bytes()).wrapping_sub(KRB5);
     match (of_kerberos, error.major.bits() >> 16 & 0xff) {
         (6, _) => TicketProblem::UnknownPrincipal,
