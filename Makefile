@@ -18,5 +18,6 @@ check: setup ## the quick part of the tests: formatting, lints, documentation, u
 test: setup ## everything that has to hold before a change goes in; what CI runs
 	@scripts/test.sh test
 
+prove: export TIDEGATE_KERBEROS = 1
 prove: setup ## the long proofs: full-size scenarios over 50 seeds, mutants, fuzzing, benchmarks
 	@scripts/test.sh prove

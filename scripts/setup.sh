@@ -19,6 +19,15 @@ openssl openssl openssl
 pkg-config pkg-config pkgconf-pkg-config
 openssl.pc libssl-dev openssl-devel'
 fi
+# A real ticket server of Kerberos, and what a Tidegate with login by Kerberos is built with.
+if [[ -n ${TIDEGATE_KERBEROS:-} ]]; then
+  needed+='
+krb5kdc krb5-kdc krb5-server
+kadmin.local krb5-admin-server krb5-server
+kinit krb5-user krb5-workstation
+krb5-config libkrb5-dev krb5-devel
+libclang libclang-dev clang-libs'
+fi
 
 stop() {
   printf 'setup: %s\n' "$1" >&2
@@ -34,9 +43,14 @@ install_command() {
   fi
 }
 
-# Whether a command is there, or a library by the name of its description for pkg-config.
+# Whether a command is there, or a library: by the name of its description for pkg-config, or by its own.
 is_there() {
-  if [[ $1 == *.pc ]]; then pkg-config --exists "${1%.pc}" 2>/dev/null; else command -v "$1" >/dev/null; fi
+  case $1 in
+    *.pc) pkg-config --exists "${1%.pc}" 2>/dev/null ;;
+    lib*) [[ $(PATH=$PATH:/sbin ldconfig -p) == *"$1"[-.]* ]] ;;
+    # Servers are where ordinary users do not look.
+    *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+  esac
 }
 
 install_packages() {

@@ -35,6 +35,7 @@ steps_of_test() {
 # What takes long, and proves most.
 steps_of_prove() {
   step kafka       30m scripts/kafka.sh test
+  step kerberos    30m scripts/kerberos.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
   step scenarios   3h  env TIDEGATE_SCENARIOS=full cargo test --locked --test scenarios -- --show-output
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh

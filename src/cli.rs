@@ -7,6 +7,8 @@ mod explain;
 mod fake_hub;
 mod generate;
 mod history;
+#[cfg(feature = "gssapi")]
+mod kerberos_ticket;
 mod known;
 mod output;
 mod replay;
@@ -68,6 +70,8 @@ enum Command {
     Generate(generate::Generate),
     Score(score::Score),
     FakeHub(fake_hub::FakeHub),
+    #[cfg(feature = "gssapi")]
+    KerberosTicket(kerberos_ticket::KerberosTicket),
 }
 
 /// The pipeline file and what is set over it.
@@ -185,6 +189,8 @@ pub fn run() -> ExitCode {
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),
         Command::FakeHub(fake_hub) => fake_hub.run(),
+        #[cfg(feature = "gssapi")]
+        Command::KerberosTicket(ticket) => ticket.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

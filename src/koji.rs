@@ -1,7 +1,7 @@
 //! The client of a Koji hub.
 //!
 //! What belongs here: the calls that Tidegate makes ([`query`], [`command`]) and what they answer ([`answers`]), how a
-//! call travels ([`client`]), who makes it ([`login`], [`session`]), and what a failure means ([`error`], [`fault`]).
+//! call travels ([`client`]), who makes it ([`login`], [`credential`], [`session`]), and what a failure means ([`error`], [`fault`]).
 //! When to call is decided elsewhere.
 //!
 //! Two kinds of calls are told apart by type. A [`Query`](query::Query) changes nothing: it is asked anonymously, in
@@ -17,6 +17,7 @@ pub mod cache;
 pub mod client;
 pub mod command;
 pub mod conf;
+pub mod credential;
 pub mod error;
 pub mod fault;
 pub mod fields;

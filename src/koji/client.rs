@@ -16,6 +16,7 @@ use futures_util::stream::try_unfold;
 use tokio_stream::Stream;
 
 use self::http::Wire;
+use super::credential::Credential;
 use super::error::{CallError, Effect, Problem};
 use super::query::{Listing, Page, Query};
 use super::tls::Tls;
@@ -178,6 +179,11 @@ impl Client {
         let failed = |problem| CallError::new(&call.method, effect, problem);
         let answer = self.wire.exchange(call, sender).await.map_err(failed)?;
         answer.into_result().map_err(|fault| failed(Problem::Fault(fault)))
+    }
+
+    /// The certificate by which the hub knows us, and when it ends; `None`: we show none.
+    pub fn certificate(&self) -> Option<&Credential> {
+        self.wire.certificate()
     }
 
     /// The name of the hub's host, as Kerberos knows its service.

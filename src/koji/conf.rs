@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use self::ini::Setting;
 use super::client::ClientSettings;
 use super::login::Login;
+#[cfg(feature = "gssapi")]
+use super::login::kerberos::Kerberos;
 use super::secret::Secret;
 use super::tls::{Identity, Tls};
 use crate::text::bounded;
@@ -37,7 +39,7 @@ pub struct Profile {
     pub password: Option<Secret>,
     /// The principal, for a login by Kerberos.
     pub principal: Option<String>,
-    /// The file with the principal's key: for the environment variable `KRB5_CLIENT_KTNAME` of the service.
+    /// The file with the principal's key, for a login by Kerberos.
     pub keytab: Option<PathBuf>,
 }
 
@@ -215,7 +217,8 @@ impl Profile {
             },
             #[cfg(feature = "gssapi")]
             AuthType::Gssapi => {
-                Ok(Login::Kerberos { principal: self.principal.clone(), proxy_user: None })
+                let (keytab, principal) = (self.keytab.clone(), self.principal.clone());
+                Ok(Login::Kerberos(Kerberos { keytab, principal, ..Kerberos::default() }))
             }
             #[cfg(not(feature = "gssapi"))]
             AuthType::Gssapi => Err(self.lacks(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::fault;
 use super::fields::Unexpected;
+use super::login::trouble::TicketError;
 use super::sequence::Over;
 use super::xmlrpc::{DecodeError, EncodeError, Fault};
 use crate::text::bounded;
@@ -101,6 +102,9 @@ pub enum Problem {
     /// The credentials could not be made ready for the login.
     #[error("no login: {0}")]
     Credentials(String),
+    /// Kerberos gave no ticket for the login.
+    #[error("no login: {0}")]
+    Ticket(TicketError),
 }
 
 impl CallError {
@@ -131,6 +135,7 @@ impl Problem {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Fault(fault) => fault::blame(fault),
+            Self::Ticket(error) => error.problem.blame(),
             Self::Unreachable(_) | Self::Lost(_) => Blame::Network,
             Self::Untrusted(_) | Self::Credentials(_) | Self::Status { code: 401 | 403 | 407, .. } => {
                 Blame::Credentials
@@ -148,6 +153,7 @@ impl Problem {
             Self::Fault(fault) => fault::retry(fault, effect),
             _ if effect == Effect::Write && self.may_have_run() => Retry::InDoubt,
             Self::SessionOver(_) => Retry::NewSession,
+            Self::Ticket(error) => error.problem.retry(),
             Self::Status { code, .. } if refuses(*code) && *code != TOO_MANY_REQUESTS => Retry::Never,
             Self::Unreadable(error) if comes_again(error) => Retry::Never,
             Self::Unreachable(_)
@@ -171,7 +177,8 @@ impl Problem {
             | Self::SessionOver(_)
             | Self::Unreachable(_)
             | Self::Untrusted(_)
-            | Self::Credentials(_) => false,
+            | Self::Credentials(_)
+            | Self::Ticket(_) => false,
         }
     }
 }

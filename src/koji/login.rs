@@ -8,7 +8,10 @@ use super::secret::Secret;
 use super::session::Session;
 
 #[cfg(feature = "gssapi")]
-mod kerberos;
+pub mod kerberos;
+#[cfg(feature = "gssapi")]
+pub(crate) mod ticket;
+pub mod trouble;
 
 /// How we prove who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,36 +28,33 @@ pub enum Login {
         /// The password.
         password: Secret,
     },
-    /// By Kerberos, with the key that the environment variable `KRB5_CLIENT_KTNAME` names.
+    /// By Kerberos.
     #[cfg(feature = "gssapi")]
-    Kerberos {
-        /// As whom; `None`: whomever the key belongs to.
-        principal: Option<String>,
-        /// In the name of this user, if the hub allows it.
-        proxy_user: Option<String>,
-    },
+    Kerberos(kerberos::Kerberos),
 }
 
 impl Client {
     /// Opens a session. A login whose answer is lost leaves a session behind that nobody uses, so it may be repeated.
     pub async fn log_in(&self, login: &Login) -> Result<Session, CallError> {
-        let (command, sender) = match login {
+        let (command, sender, credential) = match login {
             Login::Certificate { proxy_user } => {
-                (command::ssl_login(proxy_user.as_deref()), Sender::Credentials { negotiate: None })
-            }
-            Login::Password { user, password } => (command::login(user, password), Sender::Nobody),
-            #[cfg(feature = "gssapi")]
-            Login::Kerberos { principal, proxy_user } => {
                 let command = command::ssl_login(proxy_user.as_deref());
-                let token = kerberos::token(self.host(), principal.as_deref()).await;
-                let token = token.map_err(|problem| {
-                    CallError::new(&command.call().method, Effect::Read, Problem::Credentials(problem))
+                (command, Sender::Credentials { negotiate: None }, self.certificate().cloned())
+            }
+            Login::Password { user, password } => (command::login(user, password), Sender::Nobody, None),
+            #[cfg(feature = "gssapi")]
+            Login::Kerberos(kerberos) => {
+                let command = command::ssl_login(kerberos.proxy_user.as_deref());
+                let ticket = kerberos.ticket(self.host()).await.map_err(|error| {
+                    CallError::new(&command.call().method, Effect::Read, Problem::Ticket(error))
                 })?;
-                (command, Sender::Credentials { negotiate: Some(token) })
+                let credential = ticket.credential();
+                let sender = Sender::Credentials { negotiate: Some(ticket.into_token()) };
+                (command, sender, Some(credential))
             }
         };
         let logged_in = self.open(&command, &sender).await?;
-        Ok(Session::new(self.clone(), logged_in))
+        Ok(Session::new(self.clone(), logged_in, credential))
     }
 
     async fn open(&self, command: &Command<LoggedIn>, sender: &Sender<'_>) -> Result<LoggedIn, CallError> {

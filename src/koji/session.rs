@@ -3,6 +3,7 @@
 use super::answers::LoggedIn;
 use super::client::{Client, Sender};
 use super::command::{self, Command};
+use super::credential::Credential;
 use super::error::{CallError, Effect, Problem};
 use super::query::Query;
 use super::secret::Secret;
@@ -17,17 +18,23 @@ pub struct Session {
     id: u64,
     key: Secret,
     sequence: Sequence,
+    credential: Option<Credential>,
 }
 
 impl Session {
-    pub(super) fn new(client: Client, logged_in: LoggedIn) -> Self {
+    pub(super) fn new(client: Client, logged_in: LoggedIn, credential: Option<Credential>) -> Self {
         let LoggedIn { session_id, session_key } = logged_in;
-        Self { client, id: session_id, key: session_key, sequence: Sequence::default() }
+        Self { client, id: session_id, key: session_key, sequence: Sequence::default(), credential }
     }
 
     /// The hub's number of the session: what another session ends it by.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// What it was opened with; `None` for a password. The session goes on when that ends; the next login fails.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_ref()
     }
 
     /// The number that the next call will have: what is written down before a write is sent.

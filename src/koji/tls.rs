@@ -13,7 +13,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use crate::time::Second;
+use super::credential::{Credential, CredentialKind};
+use super::error::QUOTED_CHARS;
+use crate::text::bounded;
+use crate::time::{Second, Seconds};
 
 /// Whom we trust, and who we are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -92,8 +95,8 @@ impl Tls {
 }
 
 impl Identity {
-    /// When the certificate ends: after that the hub refuses it.
-    pub fn not_after(&self) -> Result<Second, TlsError> {
+    /// Whose the certificate is, and when it ends: from then on the hub refuses it.
+    pub fn credential(&self) -> Result<Credential, TlsError> {
         let wrong = |problem: String| TlsError::Content {
             file: self.certificate.clone(),
             wanted: "certificate",
@@ -103,7 +106,12 @@ impl Identity {
         let first = chain.first().ok_or_else(|| wrong("none is there".to_owned()))?;
         let (_, certificate) =
             x509_parser::parse_x509_certificate(first).map_err(|error| wrong(error.to_string()))?;
-        Ok(Second(certificate.validity().not_after.timestamp()))
+        Ok(Credential {
+            kind: CredentialKind::Certificate,
+            subject: bounded(&certificate.subject().to_string(), QUOTED_CHARS).to_string(),
+            // The last second of its validity is still valid.
+            expires_at: Second(certificate.validity().not_after.timestamp()) + Seconds(1),
+        })
     }
 
     fn chain(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, SanType,
+    date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tidegate::koji::client::{Client, ClientSettings};
+use tidegate::koji::credential::CredentialKind;
 use tidegate::koji::error::{Blame, Problem, Retry};
 use tidegate::koji::login::Login;
 use tidegate::koji::query;
 use tidegate::koji::tls::{Identity, Tls, TlsError};
-use tidegate::time::Second;
+use tidegate::time::{Second, Seconds};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -48,6 +52,8 @@ impl Authority {
     fn client(&self) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.not_after = date_time_ymd(2040, 2, 3);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "eln");
         let (certificate, key) = self.sign(&params);
         let file = self.folder.path().join("client.pem");
         std::fs::write(&file, certificate.pem() + &key.serialize_pem()).unwrap();
@@ -113,6 +119,7 @@ async fn a_certificate_logs_in_where_logins_go() {
     let client = client(&url, &authority.ca(), Some(authority.client()));
     let mut session = client.log_in(&LOGIN).await.unwrap();
     assert_eq!(session.id(), 9);
+    assert_eq!(session.credential(), client.certificate());
     assert!(session.ask(&query::last_event()).await.is_ok());
     let requests = requests.lock().unwrap().clone();
     let first_lines: Vec<_> = requests.iter().filter_map(|request| request.lines().next()).collect();
@@ -140,9 +147,15 @@ async fn a_hub_that_needs_a_certificate_says_so() {
 }
 
 #[test]
-fn a_certificate_tells_when_it_ends() {
+fn a_certificate_tells_whose_it_is_and_when_it_ends() {
     let authority = Authority::new();
-    assert_eq!(authority.client().not_after(), Ok(Second::parse("2040-02-03T00:00:00Z").unwrap()));
+    let client = client("https://k.example/kojihub", &authority.ca(), Some(authority.client()));
+    let certificate = client.certificate().unwrap();
+    assert_eq!(certificate.kind, CredentialKind::Certificate);
+    assert_eq!(certificate.subject, "CN=eln");
+    // The last second in which it is valid, and the one after.
+    let last = Second::parse("2040-02-03T00:00:00Z").unwrap();
+    assert!(!certificate.has_expired(last) && certificate.has_expired(last + Seconds(1)));
 }
 
 #[test]
@@ -167,5 +180,5 @@ fn files_that_are_of_no_use_are_named() {
         setup(Tls { server_ca: Some(authority.ca()), identity: Some(strange) }).unwrap_err().to_string();
     assert!(error.contains("ca.pem` and its key cannot be used"), "{error}");
     let missing = Identity { certificate: absent, key: None };
-    assert!(matches!(missing.not_after(), Err(TlsError::File { .. })));
+    assert!(matches!(missing.credential(), Err(TlsError::File { .. })));
 }

@@ -7,8 +7,10 @@ use reqwest::{Proxy, Response, StatusCode, Url, redirect, retry};
 
 use super::body::{Body, body};
 use super::{ClientSettings, SetupError};
+use crate::koji::credential::Credential;
 use crate::koji::error::{Problem, QUOTED_CHARS};
 use crate::koji::secret::Secret;
+use crate::koji::tls::Identity;
 use crate::koji::xmlrpc::{Answer, Call, DecodeError, Item, ItemReader, Limits, ListPlace, read_answer};
 use crate::text::{bounded, bounded_bytes};
 
@@ -28,6 +30,7 @@ pub(in crate::koji) struct Wire {
     http: reqwest::Client,
     server: Url,
     login: Url,
+    certificate: Option<Credential>,
     call_timeout: Duration,
     listing_timeout: Duration,
     limits: Limits,
@@ -52,6 +55,7 @@ impl Wire {
     pub(super) fn new(settings: &ClientSettings) -> Result<Self, SetupError> {
         let (server, login) = addresses(&settings.server)?;
         let other = |error: reqwest::Error| SetupError::Other(with_causes(&error));
+        let certificate = settings.tls.identity.as_ref().map(Identity::credential).transpose()?;
         let mut http = reqwest::Client::builder()
             .tls_backend_preconfigured(settings.tls.config(server.scheme() == "https")?)
             .user_agent(USER_AGENT)
@@ -70,11 +74,17 @@ impl Wire {
             http: http.build().map_err(other)?,
             server,
             login,
+            certificate,
             call_timeout: settings.timeouts.call,
             listing_timeout: settings.timeouts.listing,
             limits: settings.limits,
             listing_limits: Limits { bytes: settings.listing_bytes, ..settings.limits },
         })
+    }
+
+    /// The certificate that is shown to the hub.
+    pub(in crate::koji) fn certificate(&self) -> Option<&Credential> {
+        self.certificate.as_ref()
     }
 
     /// The name of the hub's host, as Kerberos knows its service.
