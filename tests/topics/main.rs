@@ -8,6 +8,7 @@
 )]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod common;
 #[path = "../common/story.rs"]
 #[expect(dead_code, reason = "other tests tell longer stories")]

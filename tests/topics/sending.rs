@@ -10,8 +10,11 @@ use tidegate::pipeline::Outputs;
 use tidegate::state::live::Notice;
 use tokio::sync::{mpsc, watch};
 
-const PATIENCE: Patience =
-    Patience { tell_after: Duration::from_secs(60), first_wait: Duration::ZERO, longest_wait: Duration::ZERO };
+const PATIENCE: Patience = Patience {
+    tell_after: Duration::from_secs(60),
+    first_wait: Duration::ZERO,
+    longest_wait: Duration::ZERO,
+};
 
 /// Refuses each record as often as is left for its number, and remembers what it took.
 #[derive(Default)]
@@ -60,7 +63,8 @@ struct Running {
 }
 
 fn start(fake: &Arc<Fake>, patience: Patience) -> Running {
-    let outputs = Outputs { decisions: Some("d".to_owned()), bursts: Some("b".to_owned()), dead_letters: None };
+    let outputs =
+        Outputs { decisions: Some("d".to_owned()), bursts: Some("b".to_owned()), dead_letters: None };
     let outlet = Outer(Arc::clone(fake));
     let (announcer, troubles) = Announcer::new(outlet, outputs, "state-1".to_owned(), patience);
     let (batches, taken) = mpsc::channel(1);
@@ -81,7 +85,8 @@ async fn each_key_stays_in_order_though_records_fail() {
     }
     let taken = fake.taken.lock().unwrap().clone();
     for (key, expected) in [("x", vec![1, 3, 6, 7, 9, 12]), ("y", vec![2, 5, 8, 11]), ("z", vec![4, 10])] {
-        let numbers: Vec<_> = taken.iter().filter(|(_, of, _)| of == key).map(|(.., number)| *number).collect();
+        let numbers: Vec<_> =
+            taken.iter().filter(|(_, of, _)| of == key).map(|(.., number)| *number).collect();
         assert_eq!(numbers, expected, "{key}");
     }
     drop(running.batches);
@@ -109,7 +114,10 @@ async fn trouble_is_told_once_for_a_topic_and_once_that_it_is_over() {
     let seen = seen.await.unwrap();
     assert_eq!(seen.iter().map(BTreeMap::len).collect::<Vec<_>>(), [1, 0]);
     let text = &seen[0]["b"];
-    assert!(text.contains("the topic b") && text.contains("no leader") && text.contains("nothing is lost"), "{text}");
+    assert!(
+        text.contains("the topic b") && text.contains("no leader") && text.contains("nothing is lost"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -128,7 +136,11 @@ async fn silence_is_told_and_ending_it_then_is_no_trouble() {
 async fn what_has_no_topic_any_more_is_let_go() {
     let fake = Arc::new(Fake::default());
     let mut running = start(&fake, PATIENCE);
-    let batch = vec![(3, notice("dead_letters", "t-0")), (4, notice("decisions", "x")), (8, notice("dead_letters", "t-0"))];
+    let batch = vec![
+        (3, notice("dead_letters", "t-0")),
+        (4, notice("decisions", "x")),
+        (8, notice("dead_letters", "t-0")),
+    ];
     running.batches.send(batch).await.unwrap();
     assert_eq!(running.confirmed.recv().await, Some(8));
     assert_eq!(*fake.taken.lock().unwrap(), [("d".to_owned(), "x".to_owned(), 4)]);
