@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::format_push_string,
     reason = "a test that cannot go on has failed"
 )]
 
