@@ -30,7 +30,7 @@ pub struct News<'a> {
     /// Commands of operators that were carried out in the batch, in their order.
     pub commands: &'a [HoldCommand],
     /// The partitions, by which positions are told.
-    pub partitions: &'a [StoredPartition],
+    pub partitions: &'a [&'a StoredPartition],
 }
 
 /// What was told of an open hold.

@@ -14,6 +14,7 @@
 mod broker;
 mod follower;
 
+mod announcing;
 mod damage;
 mod live;
 mod members;

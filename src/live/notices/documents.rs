@@ -147,7 +147,7 @@ struct LetterDocument<'a> {
     schema: &'static str,
     pipeline: &'a Pipeline,
     topic: Option<&'a str>,
-    partition: i64,
+    partition: Option<i32>,
     offset: u64,
     code: &'a str,
     explanation: &'a str,
@@ -164,12 +164,12 @@ struct LetterDocument<'a> {
 /// Writes the documents of a batch.
 pub(super) struct Writer<'a> {
     engine: &'a Engine,
-    partitions: &'a [StoredPartition],
+    partitions: &'a [&'a StoredPartition],
     pipeline: Arc<Pipeline>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(engine: &'a Engine, partitions: &'a [StoredPartition]) -> Self {
+    pub(super) fn new(engine: &'a Engine, partitions: &'a [&'a StoredPartition]) -> Self {
         let settings = engine.settings();
         let pipeline = Pipeline { name: settings.name.clone(), hash: settings.hash.clone(), rules: None };
         Self { engine, partitions, pipeline: Arc::new(pipeline) }
@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
         command: Option<&Command>,
         letter: Option<&DeadLetter>,
     ) -> Notice {
-        let (topic, partition) = self.place(decision.position);
+        let (topic, partition) = self.place(decision.position).unzip();
         let key = decision
             .detail
             .as_ref()
@@ -224,7 +224,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn dead_letter(&self, letter: &DeadLetter) -> Notice {
-        let (topic, partition) = self.place(letter.position);
+        let (topic, partition) = self.place(letter.position).unzip();
         let mut room = HEADERS_MAX_BYTES;
         let fitting = letter.headers.iter().map_while(|(name, value)| {
             room = room.checked_sub(name.len() + value.len())?;
@@ -265,19 +265,16 @@ impl<'a> Writer<'a> {
         Notice { output: output.to_owned(), key, headers, data }
     }
 
-    /// The topic, and the partition's number in it; a partition that is unknown keeps the state's number.
-    fn place(&self, position: Position) -> (Option<&'a str>, i64) {
-        let stored = self.partitions.iter().find(|stored| stored.number == position.partition);
-        match stored {
-            Some(stored) => (Some(&stored.topic), i64::from(stored.partition)),
-            None => (None, i64::from(position.partition)),
-        }
+    /// The topic, and the partition's number in it; `None` where the record was none of a topic.
+    fn place(&self, position: Position) -> Option<(&'a str, i32)> {
+        let stored = self.partitions.iter().find(|stored| stored.number == position.partition)?;
+        Some((&stored.topic, stored.partition))
     }
 
     /// What comes from one partition stays in its order.
     fn place_key(&self, position: Position) -> String {
-        let (topic, partition) = self.place(position);
-        format!("{}-{partition}", topic.unwrap_or_default())
+        self.place(position)
+            .map_or_else(|| "again".to_owned(), |(topic, partition)| format!("{topic}-{partition}"))
     }
 
     /// The decision as `history` tells it.
