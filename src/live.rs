@@ -14,5 +14,6 @@ pub mod runner;
 pub mod shell;
 mod show;
 pub mod silence;
+pub mod socket;
 pub mod truth;
 pub mod view;
