@@ -4,6 +4,7 @@
 
 pub mod announcer;
 pub mod ask;
+pub mod attention;
 pub mod commands;
 pub mod fail;
 pub mod notices;
