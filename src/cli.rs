@@ -154,7 +154,8 @@ impl Failure {
         let state = match self {
             Self::Live(error) => return error.exit(),
             Self::State(error) | Self::Replay(ReplayError::State(error)) => error,
-            Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
+            Self::Socket(SocketError::Permission { .. } | SocketError::OtherVersion { .. })
+            | Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
                 ..
             })) => {
                 return Exit::Refused;
@@ -162,9 +163,6 @@ impl Failure {
             Self::Generate(_) => return Exit::Usage,
             Self::NotFound(_) => return Exit::NotFound,
             Self::Attention => return Exit::Attention,
-            Self::Socket(SocketError::Permission { .. } | SocketError::OtherVersion { .. }) => {
-                return Exit::Refused;
-            }
             Self::Refused(refusal) => {
                 return match refusal.kind {
                     RefusalKind::NotFound => Exit::NotFound,

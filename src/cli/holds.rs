@@ -180,10 +180,8 @@ impl Holds {
 }
 
 fn page(target: &Target, id: u32, members_max: usize) -> Result<HoldPage, Failure> {
-    match target.ask(Request::Hold { id, members_max })? {
-        Answer::Hold(page) => Ok(page),
-        _ => Err(unexpected()),
-    }
+    let Answer::Hold(page) = target.ask(Request::Hold { id, members_max })? else { return Err(unexpected()) };
+    Ok(page)
 }
 
 fn list(target: &Target, out: Out) -> Result<(), Failure> {
@@ -282,10 +280,11 @@ impl Decision {
         let selection = Selection::from(which);
         let decide = |version, dry_run| -> Result<Decided, Failure> {
             let (selection, why) = (selection.clone(), reason.clone());
-            match target.ask(Request::Decide { hold, version, selection, action, why, dry_run })? {
-                Answer::Decided { builds, stay, dry_run } => Ok(Decided { builds, stay, dry_run }),
-                _ => Err(unexpected()),
-            }
+            let request = Request::Decide { hold, version, selection, action, why, dry_run };
+            let Answer::Decided { builds, stay, dry_run } = target.ask(request)? else {
+                return Err(unexpected());
+            };
+            Ok(Decided { builds, stay, dry_run })
         };
         if !dry_run && version.is_none() && !yes {
             // What is confirmed is what was seen: a change in between is refused.
@@ -334,9 +333,9 @@ impl Decided {
         for (nvr, reason) in &self.builds {
             let (nvr, reason) = (escaped(nvr).to_string(), escaped(reason).to_string());
             if out.format == Format::Plain {
-                plain(&mut to, &[&reason, &nvr])?
+                plain(&mut to, &[&reason, &nvr])?;
             } else {
-                table.row(&mut to, &[&reason, &nvr])?
+                table.row(&mut to, &[&reason, &nvr])?;
             }
         }
         if out.format == Format::Table {

@@ -95,17 +95,11 @@ pub(super) fn in_words(view: &PackagesView) -> String {
     if !view.wanted {
         return "the pipeline takes none".to_owned();
     }
-    let mut text = format!("in force: {}", list(&view.in_force));
-    if let Some(at) = view.fetched_at {
-        text.push_str(&format!(", fetched {at}"));
-    }
-    if view.proposed.is_some() {
-        text.push_str(&format!("; waits to be accepted: {}", list(&view.proposed)));
-    }
-    if let Some(failed) = &view.failed {
-        text.push_str(&format!("; the last fetch failed: {}", escaped(failed)));
-    }
-    text
+    let mut parts = vec![format!("in force: {}", list(&view.in_force))];
+    parts.extend(view.fetched_at.map(|at| format!("fetched {at}")));
+    parts.extend(view.proposed.as_ref().map(|_| format!("waits to be accepted: {}", list(&view.proposed))));
+    parts.extend(view.failed.as_ref().map(|failed| format!("the last fetch failed: {}", escaped(failed))));
+    parts.join("; ")
 }
 
 impl Packages {

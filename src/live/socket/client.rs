@@ -97,13 +97,7 @@ fn said(text: Option<&str>) -> String {
 /// Where nobody listens, this user may not ask, it stops meanwhile, or it is of another version.
 pub async fn ask(path: &Path, name: Option<&str>, request: Request) -> Result<Answer, SocketError> {
     let path = || path.to_owned();
-    let mut stream = UnixStream::connect(path()).await.map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            SocketError::NotRunning { path: path() }
-        }
-        io::ErrorKind::PermissionDenied => SocketError::Permission { path: path() },
-        _ => SocketError::Io { path: path(), source },
-    })?;
+    let mut stream = UnixStream::connect(path()).await.map_err(|source| refused(path(), source))?;
     let line =
         wire::request_line(name, request).map_err(|source| SocketError::Io { path: path(), source })?;
     let exchange = async {
@@ -128,4 +122,15 @@ pub async fn ask(path: &Path, name: Option<&str>, request: Request) -> Result<An
         ProblemKind::Stopping => SocketError::Stopped { path: path() },
         ProblemKind::Unreadable | ProblemKind::TooLong => SocketError::Refused(problem.text),
     })
+}
+
+/// Why nobody lets this client in.
+fn refused(path: PathBuf, source: io::Error) -> SocketError {
+    if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+        SocketError::NotRunning { path }
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        SocketError::Permission { path }
+    } else {
+        SocketError::Io { path, source }
+    }
 }
