@@ -3,18 +3,24 @@
 mod backtest;
 mod check;
 mod config;
+mod control;
+mod deadletters;
 mod explain;
 mod fake_hub;
 mod generate;
 mod history;
+mod holds;
 #[cfg(feature = "gssapi")]
 mod kerberos_ticket;
 mod known;
 mod output;
+mod packages;
+mod pause;
 mod replay;
 mod run;
 mod score;
 mod state;
+mod status;
 mod tap;
 
 use std::path::PathBuf;
@@ -22,6 +28,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::live::ask::{Refusal, RefusalKind};
+use crate::live::socket::SocketError;
 use crate::pipeline::{self, Override, Pipeline, Report, Unresolved};
 use crate::replay::ReplayError;
 use crate::state::StateError;
@@ -31,6 +39,7 @@ use crate::state::StateError;
 enum Exit {
     Failed = 1,
     Usage = 2,
+    Attention = 3,
     NotFound = 4,
     Refused = 5,
 }
@@ -62,6 +71,14 @@ enum Command {
     Backtest(backtest::Backtest),
     Replay(replay::Replay),
     Run(run::Run),
+    Status(status::Status),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
+    Holds(holds::Holds),
+    Packages(packages::Packages),
+    Reload(packages::Reload),
+    #[command(name = "deadletters")]
+    DeadLetters(deadletters::DeadLetters),
     Explain(explain::Explain),
     History(history::History),
     Tap(tap::Tap),
@@ -121,6 +138,13 @@ enum Failure {
     Live(#[from] run::LiveError),
     #[error("the state is not whole: {faults} fault{}; restore a backup", if *faults == 1 { "" } else { "s" })]
     NotWhole { faults: usize },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{}", crate::text::escaped(&.0.text))]
+    Refused(Refusal),
+    /// What was shown needs a person; it says itself why.
+    #[error("degraded, or a decision is waiting")]
+    Attention,
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -134,13 +158,22 @@ impl Failure {
         let state = match self {
             Self::Live(error) => return error.exit(),
             Self::State(error) | Self::Replay(ReplayError::State(error)) => error,
-            Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
+            Self::Socket(SocketError::Permission { .. } | SocketError::OtherVersion { .. })
+            | Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
                 ..
             })) => {
                 return Exit::Refused;
             }
             Self::Generate(_) => return Exit::Usage,
             Self::NotFound(_) => return Exit::NotFound,
+            Self::Attention => return Exit::Attention,
+            Self::Refused(refusal) => {
+                return match refusal.kind {
+                    RefusalKind::NotFound => Exit::NotFound,
+                    RefusalKind::Refused => Exit::Refused,
+                    RefusalKind::Failed => Exit::Failed,
+                };
+            }
             Self::Pipeline(_)
             | Self::Unresolved(_)
             | Self::Replay(_)
@@ -150,6 +183,7 @@ impl Failure {
             | Self::Score(_)
             | Self::Backtest(_)
             | Self::FakeHub(_)
+            | Self::Socket(_)
             | Self::NotPassed
             | Self::NotWhole { .. }
             | Self::Check { .. }
@@ -181,6 +215,13 @@ pub fn run() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
         Command::Run(run) => run.run(),
+        Command::Status(status) => status.run(),
+        Command::Pause(pause) => pause.run(),
+        Command::Resume(resume) => resume.run(),
+        Command::Holds(holds) => holds.run(),
+        Command::Packages(packages) => packages.run(),
+        Command::Reload(reload) => reload.run(),
+        Command::DeadLetters(letters) => letters.run(),
         Command::Explain(explain) => explain.run(),
         Command::History(history) => history.run(),
         Command::Tap(tap) => tap.run(),
@@ -196,6 +237,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // A reader that has seen enough, such as `head`, closes the pipe: that is no failure.
         Err(Failure::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure @ Failure::Attention) => ExitCode::from(failure.exit() as u8),
         Err(failure) => {
             say(&format!("tidegate: {failure}"));
             ExitCode::from(failure.exit() as u8)

@@ -4,6 +4,7 @@
 
 pub mod announcer;
 pub mod ask;
+pub mod attention;
 pub mod commands;
 pub mod fail;
 pub mod notices;
@@ -15,5 +16,6 @@ pub mod services;
 pub mod shell;
 mod show;
 pub mod silence;
+pub mod socket;
 pub mod truth;
 pub mod view;

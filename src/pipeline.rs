@@ -50,6 +50,7 @@ pub use schema::{schema, test_keys};
 pub use sink::{KojiLogin, Sink};
 pub use source::{Finding, Mark, Place, Severity};
 pub use trigger::Follow;
+pub use units::duration;
 
 use reader::Reader;
 use sections::Sections;

@@ -294,7 +294,7 @@ pub struct Near {
 }
 
 #[expect(clippy::ref_option, reason = "serde asks for references")]
-fn iso<S: Serializer>(at: &Option<Second>, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn iso<S: Serializer>(at: &Option<Second>, to: S) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => to.collect_str(at),
         None => to.serialize_none(),
@@ -302,6 +302,6 @@ fn iso<S: Serializer>(at: &Option<Second>, to: S) -> Result<S::Ok, S::Error> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for references")]
-fn iso_one<S: Serializer>(at: &Second, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn iso_one<S: Serializer>(at: &Second, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(at)
 }

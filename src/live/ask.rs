@@ -91,6 +91,21 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The reason that is given, of what takes one.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Pause { why, .. }
+            | Self::Resume { why, .. }
+            | Self::Decide { why, .. }
+            | Self::AcceptPackages { why }
+            | Self::Retry { why, .. }
+            | Self::Discard { why, .. } => Some(why),
+            Self::Status | Self::Holds | Self::Hold { .. } | Self::Reload => None,
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -79,6 +79,14 @@ pub(super) fn length(text: &str) -> Result<Seconds, Misread> {
     Ok(Seconds(total))
 }
 
+/// Reads a duration as it is typed on a command line.
+///
+/// # Errors
+/// What is wrong with it, and how one is written.
+pub fn duration(text: &str) -> Result<Seconds, String> {
+    length(text).map_err(|misread| format!("{}; {}", misread.message, misread.help))
+}
+
 /// The bytes of a number at `start` and of the letters behind it.
 fn term(text: &str, start: usize) -> (Range<usize>, Range<usize>) {
     let span = |from: usize, of: fn(u8) -> bool| {

@@ -3,6 +3,7 @@
 //! What belongs here answers questions of people. An engine is restored by its one writer, in `super::load`.
 
 mod builds;
+mod letters;
 mod missing;
 mod rows;
 mod sightings;
@@ -13,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 
 use super::{OUTSIDER, StateError, check_kind, schema};
 
+pub use self::letters::LetterRow;
 pub use self::rows::{Filter, Known};
 
 /// A state file, open for reading.
