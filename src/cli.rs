@@ -8,6 +8,7 @@ mod fake_hub;
 mod generate;
 mod history;
 mod known;
+pub mod logging;
 mod output;
 mod replay;
 mod score;

@@ -34,6 +34,8 @@ pub mod kafka;
 
 pub mod live;
 
+pub mod metrics;
+
 pub mod replay;
 
 pub mod score;
