@@ -113,9 +113,9 @@ impl Lines {
         }
         write!(to, "{}", Visible(&told.message))?;
         for (name, value) in &told.fields {
-            match value {
-                Value::String(text) if is_plain(text) => write!(to, " {name}={text}")?,
-                other => write!(to, " {name}={}", Visible(&other.to_string()))?,
+            match value.as_str().filter(|text| is_plain(text)) {
+                Some(text) => write!(to, " {name}={text}")?,
+                None => write!(to, " {name}={}", Visible(&value.to_string()))?,
             }
         }
         writeln!(to)
