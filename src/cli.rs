@@ -13,6 +13,7 @@ mod holds;
 #[cfg(feature = "gssapi")]
 mod kerberos_ticket;
 mod known;
+pub mod logging;
 mod output;
 mod packages;
 mod pause;

@@ -36,6 +36,8 @@ pub mod kafka;
 
 pub mod live;
 
+pub mod metrics;
+
 pub mod replay;
 
 pub mod score;

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use super::output::{Column, Format, OutputArgs, Table, plain};
 use super::{Cli, Failure, say};
 use crate::generate::{Options, generate_with, scenarios};
+use crate::metrics::table;
 
 /// Generate a stream of bus messages with the truth about each line; also shell completions and manual pages
 #[derive(Debug, Args)]
@@ -68,6 +69,9 @@ enum Page {
         /// The folder; it is made if it is not there.
         dir: PathBuf,
     },
+    /// Write the page about the metrics to standard output.
+    #[command(hide = true)]
+    Metrics,
 }
 
 impl Generate {
@@ -75,6 +79,10 @@ impl Generate {
         match self.page {
             Some(Page::Completions { shell }) => return completions(shell),
             Some(Page::Man { dir }) => return manual(&dir),
+            Some(Page::Metrics) => {
+                std::io::stdout().lock().write_all(table::page().as_bytes())?;
+                return Ok(());
+            }
             None => {}
         }
         let Self { seed, scale, lines, cold, name, .. } = self;

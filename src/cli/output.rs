@@ -137,7 +137,7 @@ pub(super) fn plain(to: &mut impl Write, fields: &[&str]) -> io::Result<()> {
 }
 
 /// JSON in which nothing can drive a terminal: outside of strings there is only ASCII, so every such character stands in one.
-fn armoured(json: &str) -> String {
+pub(super) fn armoured(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if is_unsafe(c) && c != '\n' {

@@ -26,6 +26,8 @@ pub struct View {
     pub told_at: Second,
     /// What the source is doing.
     pub intake: Intake,
+    /// No broker answers.
+    pub unreachable: bool,
     /// Whether what is admitted goes on to the sink.
     pub submission: Submission,
     /// State of the trigger tag: `quiet`, `suspect` or `burst`.
@@ -81,6 +83,20 @@ pub enum Intake {
     Damaged,
     /// It is coming to an end.
     Stopping,
+}
+
+impl Intake {
+    /// The word for it in metrics and pages.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Reading => "reading",
+            Self::Paused => "paused",
+            Self::Full { .. } => "full",
+            Self::Damaged => "damaged",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// Whether what is admitted goes on to the sink.
@@ -139,5 +155,64 @@ impl View {
     /// Records that wait in Kafka, as far as is known.
     pub fn backlog(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.end.saturating_sub(partition.next)).sum()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A pipeline that reads one partition, with nothing the matter.
+    pub(in crate::live) fn view() -> View {
+        View {
+            pipeline: "eln".to_owned(),
+            hash: "0a1b".to_owned(),
+            trigger: "f42".to_owned(),
+            state: "5e7a".to_owned(),
+            serial: 7,
+            started_at: Second(1_738_648_000),
+            told_at: Second(1_738_648_800),
+            intake: Intake::Reading,
+            unreachable: false,
+            submission: Submission::Open,
+            phase: "quiet".to_owned(),
+            watermark: Some(Second(1_738_648_790)),
+            silent: false,
+            partitions: vec![PartitionView {
+                number: 0,
+                topic: "bus".to_owned(),
+                partition: 3,
+                owner: None,
+                next: 90,
+                end: 100,
+                caught_up: false,
+                watermark: Some(Second(1_738_648_790)),
+                newest: Some(Second(1_738_648_795)),
+                last_kafka_millis: Some(1_738_648_796_000),
+                counts: Counts::default(),
+            }],
+            reasons: Vec::new(),
+            holds: Vec::new(),
+            pauses: Vec::new(),
+            troubles: Vec::new(),
+            known_builds: 0,
+            trails: 0,
+            packages: PackagesView::default(),
+            outbox: 0,
+            submitted: 0,
+            dead_letters: 0,
+            runs: 0,
+            commands: 0,
+        }
+    }
+
+    #[test]
+    fn the_backlog_is_what_waits_in_all_partitions() {
+        let mut view = view();
+        let mut second = view.partitions.clone();
+        // An end that was asked before the last record came.
+        second.iter_mut().for_each(|partition| partition.end = 40);
+        view.partitions.extend(second);
+        assert_eq!(view.backlog(), 10);
     }
 }
