@@ -1,23 +1,33 @@
 //! `tidegate run`: the live pipeline.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
+use super::logging::{self, LogArgs, LogError};
 use super::{Exit, Failure, PipelineArgs, say};
 use crate::engine::save::RestoreError;
 use crate::kafka::config::ConfigError;
 use crate::kafka::source::{self, SourceSettings};
 use crate::live::ask::Answer;
+use crate::live::commands::Reloaded;
+use crate::live::heartbeat::Heartbeat;
+use crate::live::http::{self, Observed};
 use crate::live::open::{OpenError, Opening, open};
 use crate::live::partitions::Decided;
 use crate::live::runner::{BATCH_RECORDS, RunError};
 use crate::live::services::{self, ServiceError, Site};
-use crate::live::shell::{self, Clock, Input, Running};
-use crate::pipeline::{Pipeline, Sink};
+use crate::live::shell::{self, Clock, Input, Running, Watchers};
+use crate::live::socket::{BindError, Socket, path_of};
+use crate::metrics::Metrics;
+use crate::pipeline::{Override, Pipeline, Sink};
 use crate::state::LoadError;
 
 /// Read a Kafka topic and decide about it, for ever
@@ -45,6 +55,14 @@ pub(super) struct Run {
     /// Read a damaged partition on: `TOPIC/PARTITION=earliest` (it was made anew) or `TOPIC/PARTITION=OFFSET`.
     #[arg(long, value_name = "PARTITION=WHERE", value_parser = read_on)]
     read_on: Vec<((String, i32), Decided)>,
+    /// Where metrics and probes are served; port 0 takes one that is free.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
+    /// The socket for operators; by default `socket` in the folder `DB.control`.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Write a batch after so many records even while more wait.
     #[arg(long, value_name = "N", default_value_t = BATCH_RECORDS, hide = true)]
     batch_records: usize,
@@ -68,6 +86,12 @@ pub(super) enum LiveError {
     )]
     Sink(String),
     #[error(transparent)]
+    Socket(#[from] BindError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("metrics and probes cannot be served at {address}: {source}; give another address with --listen")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
     Service(#[from] ServiceError),
     #[error("the system gives no threads or signals: {0}")]
     System(#[from] std::io::Error),
@@ -84,16 +108,22 @@ impl LiveError {
                 | OpenError::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }),
             )
             | Self::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }) => Exit::Refused,
-            Self::Sink(_) | Self::NoSource(_) => Exit::Usage,
-            Self::Open(_) | Self::Run(_) | Self::Kafka(_) | Self::Service(_) | Self::System(_) => {
-                Exit::Failed
-            }
+            Self::Socket(BindError::Io { .. }) => Exit::Failed,
+            Self::Socket(_) => Exit::Refused,
+            Self::Sink(_) | Self::NoSource(_) | Self::Log(_) => Exit::Usage,
+            Self::Open(_)
+            | Self::Run(_)
+            | Self::Kafka(_)
+            | Self::Service(_)
+            | Self::Listen { .. }
+            | Self::System(_) => Exit::Failed,
         }
     }
 }
 
 impl Run {
     pub(super) fn run(self) -> Result<(), Failure> {
+        logging::start(&self.log).map_err(LiveError::from)?;
         let pipeline = self.pipeline.load()?;
         let settings = pipeline.settings()?;
         check(&pipeline)?;
@@ -115,17 +145,55 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(LiveError::from)?;
         let state = runner.state_id().to_owned();
-        let running = shell::start(runner, pipeline.clone(), source, clock).map_err(LiveError::from)?;
+        // Bound while the lock of the state is held: a socket that is found there is a dead one.
+        let path = self.socket.clone().unwrap_or_else(|| path_of(&self.state));
+        let socket = Socket::bind(&path).map_err(LiveError::from)?;
+        let listen = |source| LiveError::Listen { address: self.listen, source };
+        let listener = std::net::TcpListener::bind(self.listen).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let watchers = Watchers {
+            metrics: Arc::new(Metrics::new(&pipeline.name, env!("CARGO_PKG_VERSION"))),
+            heartbeat: Arc::new(Heartbeat::new(clock.epoch().into())),
+        };
+        let running = shell::start(runner, pipeline.clone(), source, clock, watchers.clone());
+        let running = running.map_err(LiveError::from)?;
         let folder = self.pipeline.pipeline.parent().unwrap_or(Path::new(".")).to_owned();
-        runtime.block_on(self.serve(running, Site { pipeline, state, folder }))?;
+        runtime.block_on(self.serve(
+            running,
+            Site { pipeline, state, folder },
+            socket,
+            listener,
+            watchers,
+        ))?;
         // Tasks that still wait for somebody outside are not waited for.
         runtime.shutdown_background();
         Ok(())
     }
 
     /// Waits for signals and for the end.
-    async fn serve(&self, running: Running, site: Site) -> Result<(), LiveError> {
-        let Running { inputs, view: _, notices, mut ended } = running;
+    async fn serve(
+        &self,
+        running: Running,
+        site: Site,
+        socket: Socket,
+        listener: std::net::TcpListener,
+        watchers: Watchers,
+    ) -> Result<(), LiveError> {
+        let Running { inputs, view, notices, mut ended } = running;
+        let listener = TcpListener::from_std(listener)?;
+        tracing::info!(
+            address = %listener.local_addr()?, socket = %socket.path().display(),
+            "metrics and probes, and the socket for operators"
+        );
+        let Watchers { metrics, heartbeat } = watchers;
+        let observed = Observed { view: view.clone(), heartbeat, metrics };
+        let (_serving, stop) = watch::channel(false);
+        tokio::spawn(http::serve(listener, observed, stop));
+        services::tell(view);
+        let (asks, asked) = mpsc::channel(16);
+        tokio::spawn(socket.serve(asks, CancellationToken::new()));
+        let (file, overrides) = (self.pipeline.pipeline.clone(), self.pipeline.overrides.clone());
+        services::operators(asked, inputs.clone(), move || read(&file, &overrides));
         services::packages(&site, &inputs)?;
         services::announce(&site, notices, &inputs)?;
         let mut hang_up = signal(SignalKind::hangup())?;
@@ -154,7 +222,11 @@ impl Run {
     /// Reads the pipeline file anew, applies it and says what came of it.
     async fn reload(&self, inputs: &mpsc::Sender<Input>) {
         let (sender, answer) = oneshot::channel();
-        let input = Input::Reload("SIGHUP".to_owned(), self.read(), shell::reply_to(sender));
+        let input = Input::Reload(
+            "SIGHUP".to_owned(),
+            read(&self.pipeline.pipeline, &self.pipeline.overrides),
+            shell::reply_to(sender),
+        );
         drop(inputs.send(input).await);
         match answer.await {
             Ok(Answer::Reloaded { hash, changed }) if changed.is_empty() => {
@@ -169,13 +241,12 @@ impl Run {
             Ok(_) | Err(_) => {}
         }
     }
+}
 
-    fn read(&self) -> crate::live::commands::Reloaded {
-        let pipeline = crate::pipeline::load(&self.pipeline.pipeline, &self.pipeline.overrides)
-            .map_err(|report| report.to_string())?;
-        let settings = pipeline.settings().map_err(|error| error.to_string())?;
-        Ok(Box::new((pipeline, settings)))
-    }
+fn read(file: &Path, overrides: &[Override]) -> Reloaded {
+    let pipeline = crate::pipeline::load(file, overrides).map_err(|report| report.to_string())?;
+    let settings = pipeline.settings().map_err(|error| error.to_string())?;
+    Ok(Box::new((pipeline, settings)))
 }
 
 fn check(pipeline: &Pipeline) -> Result<(), LiveError> {

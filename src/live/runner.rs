@@ -146,6 +146,8 @@ pub struct Runner {
     announced: (u64, u64),
     /// Commands that were carried out since the last batch.
     pub(super) commands: Vec<HoldCommand>,
+    /// The group's commits were looked at: the state is known to go on, or to be an old copy.
+    recognised: bool,
     /// Intake stands still by our own wish.
     halted: bool,
     /// Records judged since the last commit, and whether anything else has to be written.
@@ -222,6 +224,7 @@ impl Runner {
             notices: Notices::new(outputs, &engine),
             announced: (0, 0),
             commands: Vec::new(),
+            recognised: false,
             halted: false,
             records: 0,
             batch_records,
@@ -340,6 +343,11 @@ impl Runner {
         }
     }
 
+    /// Records that were judged since the last batch.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
@@ -360,14 +368,14 @@ impl Runner {
         self.outbox += admitted as u64;
         let mut live = std::mem::take(&mut self.batch);
         live.partitions = self.partitions.take_changed();
+        live.recognised = self.recognised;
         if self.outbox > 0 && self.closed().is_empty() {
             live.sent_at = Some(now.wall);
             self.submitted += std::mem::take(&mut self.outbox);
         }
         let letters = std::mem::take(&mut self.letters);
         let meta: Vec<(&str, String)> = std::mem::take(&mut self.meta);
-        let partitions: Vec<StoredPartition> =
-            self.partitions.iter().map(|entry| entry.stored.clone()).collect();
+        let partitions: Vec<&StoredPartition> = self.partitions.iter().map(|entry| &entry.stored).collect();
         let news = News {
             decisions: &output.decisions,
             runs: &output.runs,
@@ -390,7 +398,7 @@ impl Runner {
         };
         state.commit_watched(engine, &batch, watch)?;
         self.fail.visit(FailPoint::AfterCommit);
-        self.mark.serial += 1;
+        self.mark.serial += u64::from(live.recognised);
         (self.records, self.dirty, self.committed_at) = (0, false, now.mono);
         for (reply, answer) in self.replies.drain(..) {
             reply(answer);
@@ -441,6 +449,7 @@ impl Runner {
                 return Err(RunError::Foreign { group, state, path, ours: self.mark.state.clone() });
             }
         }
+        self.recognised = true;
         let assigned = self.partitions.assign(assignment);
         if let Some((partition, who)) = assigned.elsewhere.first().filter(|_| is_newcomer) {
             let (who, partition) = (who.clone(), partition.clone());

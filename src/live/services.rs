@@ -4,10 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tracing::Level;
 
 use super::announcer::{Announcer, Patience};
-use super::shell::Input;
+use super::ask::{Ask, Request};
+use super::commands::Reloaded;
+use super::shell::{Input, reply_to};
+use super::socket::Asked;
+use super::tell::changes;
+use super::view::View;
 use crate::input::lists;
 use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::producer::Producer;
@@ -15,6 +21,48 @@ use crate::lists::watch::watch;
 use crate::lists::{FetchSettings, Fetcher};
 use crate::pipeline::Pipeline;
 use crate::state::live::Notice;
+
+/// Logs each change of how the pipeline stands, in one line each.
+pub fn tell(mut view: watch::Receiver<Arc<View>>) {
+    tokio::spawn(async move {
+        let mut before: Option<Arc<View>> = None;
+        loop {
+            let now = Arc::clone(&view.borrow_and_update());
+            for line in changes(before.as_deref(), &now) {
+                // The level of an event is fixed where it stands.
+                match line.level {
+                    Level::ERROR => tracing::error!("{}", line.text),
+                    Level::WARN => tracing::warn!("{}", line.text),
+                    _ => tracing::info!("{}", line.text),
+                }
+            }
+            before = Some(now);
+            if view.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// Passes on what operators ask. A pipeline file is read anew by `read`.
+pub fn operators(
+    mut asked: mpsc::Receiver<Asked>,
+    inputs: mpsc::Sender<Input>,
+    read: impl Fn() -> Reloaded + Send + 'static,
+) {
+    tokio::spawn(async move {
+        while let Some((ask, answer)) = asked.recv().await {
+            let reply = reply_to(answer);
+            let input = match ask.request {
+                Request::Reload => Input::Reload(ask.who, read(), reply),
+                request => Input::Ask(Ask { who: ask.who, request }, reply),
+            };
+            if inputs.send(input).await.is_err() {
+                return;
+            }
+        }
+    });
+}
 
 /// What runs here.
 #[derive(Debug)]

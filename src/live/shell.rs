@@ -14,11 +14,13 @@ use tokio_stream::{Stream, StreamExt};
 
 use super::ask::{Answer, Ask};
 use super::commands::Reloaded;
+use super::heartbeat::Heartbeat;
 use super::runner::{Now, Reply, RunError, Runner};
 use super::view::View;
 use crate::engine::select::PackageList;
-use crate::kafka::handover::{FromKafka, ToKafka};
+use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::kafka::source::Source;
+use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::state::live::Notice;
 use crate::time::Second;
@@ -98,6 +100,15 @@ pub struct Running {
     pub ended: oneshot::Receiver<Result<(), RunError>>,
 }
 
+/// Who is told that the pipeline turns, and what it did.
+#[derive(Debug, Clone)]
+pub struct Watchers {
+    /// Its metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether it turns.
+    pub heartbeat: Arc<Heartbeat>,
+}
+
 /// Starts the thread of the pipeline.
 ///
 /// # Errors
@@ -107,7 +118,9 @@ pub fn start(
     pipeline: Pipeline,
     source: Source,
     clock: Clock,
+    watchers: Watchers,
 ) -> Result<Running, std::io::Error> {
+    let Watchers { metrics, heartbeat } = watchers;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let (inputs, outside) = mpsc::channel(INPUTS);
     let (show, view) = watch::channel(Arc::new(runner.view(clock.now())));
@@ -120,6 +133,8 @@ pub fn start(
         announce,
         clock,
         show,
+        metrics,
+        heartbeat,
         shown: Duration::ZERO,
         stopped: None,
     };
@@ -148,6 +163,8 @@ struct Drive {
     announce: mpsc::Sender<Vec<(u64, Notice)>>,
     clock: Clock,
     show: watch::Sender<Arc<View>>,
+    metrics: Arc<Metrics>,
+    heartbeat: Arc<Heartbeat>,
     shown: Duration,
     /// Since when it is coming to an end.
     stopped: Option<Duration>,
@@ -166,6 +183,7 @@ impl Drive {
                     Event::KafkaEnded if self.stopped.is_some() => return Ok(()),
                     Event::KafkaEnded => return Err(RunError::SourceFailed),
                     Event::Kafka(news) if self.stopped.is_none() => {
+                        self.watch(&news);
                         self.runner.take(news, self.clock.now())?;
                     }
                     // What comes after the last batch is read again at the next start.
@@ -184,12 +202,37 @@ impl Drive {
         Ok(())
     }
 
+    fn watch(&self, news: &FromKafka) {
+        match news {
+            FromKafka::Assigned(_) => {
+                self.metrics.assigned();
+                self.heartbeat.started();
+            }
+            FromKafka::Trouble(trouble) => {
+                self.metrics.kafka_trouble(trouble.kind, true);
+                if trouble.kind == TroubleKind::Commit {
+                    self.metrics.commit_failed();
+                }
+            }
+            FromKafka::Over(kind) => self.metrics.kafka_trouble(*kind, false),
+            FromKafka::Damaged { .. }
+            | FromKafka::Repartitioned { .. }
+            | FromKafka::Revoked { .. }
+            | FromKafka::Records { .. }
+            | FromKafka::Progress(_)
+            | FromKafka::Stopped { .. } => {}
+        }
+    }
+
     /// Ends a micro-batch: writes what is due, tells the Kafka thread, and shows how it stands.
     async fn turn(&mut self) -> Result<(), RunError> {
         let now = self.clock.now();
+        self.heartbeat.turn(tokio::time::Instant::from_std(self.clock.epoch() + now.mono));
         let commits = self.stopped.is_none() && self.runner.is_due(now);
         if commits {
+            let records = self.runner.records();
             self.runner.commit(now)?;
+            self.metrics.committed(self.clock.now().mono.saturating_sub(now.mono), records);
         }
         for order in self.runner.take_orders() {
             if self.to.send(order).await.is_err() && self.stopped.is_none() {
@@ -205,7 +248,9 @@ impl Drive {
         let now = self.clock.now();
         if now.mono.saturating_sub(self.shown) >= VIEW_AGE {
             self.shown = now.mono;
-            self.show.send_replace(Arc::new(self.runner.view(now)));
+            let view = self.runner.view(now);
+            self.metrics.show(&view);
+            self.show.send_replace(Arc::new(view));
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::view::{Intake, PackagesView, PartitionView, Submission, View};
 use crate::engine::account::Counts;
 use crate::engine::command::{Action, HoldCommand};
 use crate::engine::hold::{HeldEvent, Hold, Selection};
+use crate::kafka::handover::TroubleKind;
 
 impl Runner {
     /// How it stands.
@@ -27,6 +28,9 @@ impl Runner {
             submission: if closed.is_empty() { Submission::Open } else { Submission::Closed(closed) },
             phase: engine.phase().to_owned(),
             watermark: engine.watermark(),
+            unreachable: [TroubleKind::Unreachable, TroubleKind::Login]
+                .iter()
+                .any(|kind| self.troubles.contains_key(kind)),
             silent: self.silence.is_silent(now.mono),
             partitions: self.partitions.iter().filter_map(|entry| self.partition(entry)).collect(),
             reasons: engine

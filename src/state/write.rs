@@ -119,7 +119,9 @@ impl State {
         }
         let serial =
             "INSERT INTO meta VALUES ('serial', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1";
-        transaction.prepare_cached(serial)?.execute([])?;
+        if batch.live.is_none_or(|live| live.recognised) {
+            transaction.prepare_cached(serial)?.execute([])?;
+        }
         let mut fact_bytes = (self.fact_bytes.0 + appended, self.fact_bytes.1);
         if fact_bytes.0 > SNAPSHOT_AFTER_BYTES.max(fact_bytes.1) {
             transaction.execute("DELETE FROM fact", [])?;

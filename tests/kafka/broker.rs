@@ -160,6 +160,7 @@ impl Broker {
             .set("compression.type", "zstd")
             .set("linger.ms", "5")
             .set("message.max.bytes", "20000000")
+            .set("queue.buffering.max.messages", "2000000")
             .set("enable.idempotence", "true")
             .create()
             .unwrap();

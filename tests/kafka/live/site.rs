@@ -180,7 +180,7 @@ impl<'a> Site<'a> {
         let log = self.path(&format!("{}.log", name("run")));
         let mut run = tidegate();
         run.arg("run").arg(self.pipeline(begin)).arg("--state").arg(self.path(state));
-        run.stdin(Stdio::null()).stdout(Stdio::null());
+        run.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::null());
         run.stderr(File::create(&log).unwrap());
         set_up(&mut run);
         let serial = self.serial(state);

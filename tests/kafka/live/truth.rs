@@ -105,8 +105,8 @@ fn another_state_and_a_second_member_are_refused(broker: &Broker) {
 
 crate::on_both! {
     a_fresh_install_submits_nothing_older_than_its_start: "what a first start does with retained records",
-    a_restored_old_state_submits_nothing_until_adopted: "old copies are told by what the group has committed",
 }
 crate::on_kafka_only! {
+    a_restored_old_state_submits_nothing_until_adopted: "old copies are told by what the group has committed",
     another_state_and_a_second_member_are_refused: "a second member is told from the first",
 }
