@@ -238,9 +238,10 @@ fn every_path_named_in_a_page_is_there() {
 
 #[test]
 fn every_test_named_in_a_page_is_there() {
-    // Names of tests are sentences: nothing else in a page has as many words joined.
+    // Names of tests are sentences: but for names of metrics, nothing else in a page has as many words joined.
     let is_sentence = |word: &str| {
         word.matches('_').count() >= 3
+            && !["tidegate_", "process_"].iter().any(|metrics| word.starts_with(metrics))
             && word.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c))
     };
     let files = files();
@@ -257,6 +258,24 @@ fn every_test_named_in_a_page_is_there() {
     }
     assert!(seen > 5, "only {seen} names of tests were found");
     none_of("a page names a test that is not there", &found);
+}
+
+#[test]
+fn every_metric_named_in_a_page_is_there() {
+    let metrics = tidegate::metrics::table::TABLE;
+    let is_name = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
+    let mut seen = 0;
+    let mut found = Vec::new();
+    for (name, text) in files().into_iter().filter(|(name, _)| has_extension(name, "md")) {
+        for word in text.split('`').filter(|word| word.starts_with("tidegate_") && is_name(word)) {
+            seen += 1;
+            if metrics.iter().all(|metric| metric.name != word) {
+                found.push(format!("{name}: {word}"));
+            }
+        }
+    }
+    assert!(seen >= metrics.len(), "only {seen} names of metrics were found");
+    none_of("a page names a metric that is not there", &found);
 }
 
 #[test]

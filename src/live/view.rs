@@ -211,7 +211,9 @@ pub(super) mod tests {
         let mut view = view();
         let mut second = view.partitions.clone();
         // An end that was asked before the last record came.
-        second.iter_mut().for_each(|partition| partition.end = 40);
+        for partition in &mut second {
+            partition.end = 40;
+        }
         view.partitions.extend(second);
         assert_eq!(view.backlog(), 10);
     }
