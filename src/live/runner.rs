@@ -348,10 +348,15 @@ impl Runner {
         self.records
     }
 
+    /// Whether a batch has all the records that it may have.
+    pub fn is_full(&self) -> bool {
+        self.records >= self.batch_records
+    }
+
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
-        self.records >= self.batch_records
+        self.is_full()
             || ((self.records > 0 || self.dirty) && waited)
             || !self.replies.is_empty()
     }

@@ -191,6 +191,9 @@ impl Drive {
                     Event::Outside(input) => self.outside(input)?,
                     Event::Tick => self.runner.tick(self.clock.now()),
                 }
+                if self.runner.is_full() {
+                    self.turn().await?;
+                }
             }
             self.turn().await?;
             let now = self.clock.now();
