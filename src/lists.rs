@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn the_bound_of_names_is_exact() {
-        let list = |count: usize| (0..count).map(|number| format!("p{number}\n")).collect::<String>();
+        let list =
+            |count: usize| (0..count).map(|number| format!("p{number}")).collect::<Vec<_>>().join("\n");
         assert_eq!(names(&list(NAMES_MAX)).unwrap().len(), NAMES_MAX);
         assert_eq!(names(&list(NAMES_MAX + 1)), Err(Problem::TooManyNames));
     }

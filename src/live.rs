@@ -9,6 +9,7 @@ pub mod commands;
 pub mod fail;
 pub mod heartbeat;
 pub mod http;
+mod intake;
 pub mod notices;
 pub mod open;
 pub mod partitions;

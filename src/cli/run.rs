@@ -102,17 +102,17 @@ impl LiveError {
         match self {
             Self::Open(OpenError::State(error) | OpenError::Load(LoadError::State(error)))
             | Self::Run(RunError::State(error)) => super::of_state(error),
+            Self::Sink(_) | Self::NoSource(_) | Self::Log(_) => Exit::Usage,
+            Self::Socket(error) if !matches!(error, BindError::Io { .. }) => Exit::Refused,
             Self::Open(
                 OpenError::Cold { .. }
                 | OpenError::Load(LoadError::Restore(RestoreError::OtherTrigger { .. }))
                 | OpenError::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }),
             )
             | Self::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }) => Exit::Refused,
-            Self::Socket(BindError::Io { .. }) => Exit::Failed,
-            Self::Socket(_) => Exit::Refused,
-            Self::Sink(_) | Self::NoSource(_) | Self::Log(_) => Exit::Usage,
             Self::Open(_)
             | Self::Run(_)
+            | Self::Socket(_)
             | Self::Kafka(_)
             | Self::Service(_)
             | Self::Listen { .. }
@@ -236,7 +236,7 @@ impl Run {
                 tracing::info!(hash, changed = changed.join(", "), "the pipeline file was applied");
             }
             Ok(Answer::Refused(refusal)) => {
-                tracing::error!("the pipeline file was not applied: {}", refusal.text)
+                tracing::error!("the pipeline file was not applied: {}", refusal.text);
             }
             Ok(_) | Err(_) => {}
         }

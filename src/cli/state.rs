@@ -72,7 +72,7 @@ impl State {
                 ));
                 Ok(())
             }
-            StateCommand::Verify { state, output } => report(&verify(&state)?, output),
+            StateCommand::Verify { state, output } => report(&verify(&state)?, &output),
             StateCommand::Adopt { state, reason, name } => {
                 let mut file = File::open(&state, true)?;
                 let Some(committed) = file.old_copy()? else {
@@ -94,7 +94,7 @@ impl State {
     }
 }
 
-fn report(verified: &Verified, output: OutputArgs) -> Result<(), Failure> {
+fn report(verified: &Verified, output: &OutputArgs) -> Result<(), Failure> {
     let (out, mut to) = (output.out(), std::io::stdout().lock());
     match out.format {
         Format::Json | Format::Jsonl | Format::Yaml => {

@@ -39,7 +39,7 @@ impl Runner {
     fn carry_out(&mut self, who: &str, request: Request, now: Now) -> Result<(Answer, bool), Refusal> {
         match request {
             Request::Status => Ok((Answer::Status(Box::new(self.view(now))), false)),
-            Request::Pause { kind, why, until } => self.pause(who, kind, given(why)?, until, now),
+            Request::Pause { kind, why, until } => self.pause(who, kind, &given(why)?, until, now),
             Request::Resume { kind, why, dry_run } => self.resume(who, kind, &given(why)?, dry_run, now),
             Request::Holds => {
                 let holds = self.engine.holds().iter().map(|hold| self.hold_line(hold)).collect();
@@ -66,16 +66,16 @@ impl Runner {
         &mut self,
         who: &str,
         kind: Kind,
-        why: String,
+        why: &str,
         until: Option<Second>,
         now: Now,
     ) -> Result<(Answer, bool), Refusal> {
         if let Some(until) = until.filter(|until| *until <= now.wall) {
             return Err(refused(format!("a pause until {until} would be over: give a time to come")));
         }
-        let pause = Pause { kind, who: who.to_owned(), why: why.clone(), since: now.wall, until };
+        let pause = Pause { kind, who: who.to_owned(), why: why.to_owned(), since: now.wall, until };
         self.pauses.pause(pause.clone()).map_err(|error| refused(error.to_string()))?;
-        self.act(now, who, &why, format!("pause {kind}"));
+        self.act(now, who, why, format!("pause {kind}"));
         self.pauses_changed();
         self.relieve();
         Ok((Answer::Paused(pause), true))

@@ -125,18 +125,15 @@ fn begin(
     now: Now,
     meta: &mut Vec<(&'static str, String)>,
 ) -> Result<Option<Second>, StateError> {
-    let text = match state.meta(BEGIN)? {
-        Some(text) => text,
-        None => {
-            let text = match begin {
-                Begin::Now => now.wall.to_string(),
-                Begin::Earliest => "earliest".to_owned(),
-                Begin::At(time) => time.to_string(),
-            };
-            meta.push((BEGIN, text.clone()));
-            text
-        }
+    if let Some(text) = state.meta(BEGIN)? {
+        return Ok(Second::parse(&text));
+    }
+    let text = match begin {
+        Begin::Now => now.wall.to_string(),
+        Begin::Earliest => "earliest".to_owned(),
+        Begin::At(time) => time.to_string(),
     };
+    meta.push((BEGIN, text.clone()));
     Ok(Second::parse(&text))
 }
 

@@ -12,23 +12,21 @@ use std::time::{Duration, Instant};
 use super::ask::Answer;
 use super::fail::{FailAt, FailPoint};
 use super::notices::{News, Notices};
-use super::partitions::{Assigned, Partitions};
+use super::partitions::Partitions;
 use super::pause::{Kind, Pauses};
 use super::silence::Silence;
-use super::truth::{self, Mark, Standing};
+use super::truth::Mark;
 use super::view::PackagesView;
-use crate::decode::decode;
 use crate::engine::Engine;
 use crate::engine::command::HoldCommand;
 use crate::engine::decision::Outcome;
 use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
-use crate::event::{Position, Record, SentAt};
-use crate::kafka::handover::{Assignment, FromKafka, KafkaRecord, Progress, ToKafka, TroubleKind};
+use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::pipeline::Outputs;
 use crate::settings::{Route, Settings};
 use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
-use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, LoadError, Stage, State, StateError};
+use crate::state::{Batch, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
 
 /// Records after which a batch is written even while more wait, unless the opening says otherwise.
@@ -111,7 +109,8 @@ fn foreign(state: Option<&str>) -> String {
     state.map_or("another program".to_owned(), |state| format!("another state of Tidegate ({state})"))
 }
 
-/// The live pipeline. `commands.rs` carries out what operators ask, `show.rs` tells how it stands, `open.rs` begins.
+/// The live pipeline. `intake.rs` takes what comes from Kafka, `commands.rs` carries out what operators ask, `show.rs` tells how it stands, `open.rs` begins.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Runner {
     pub(super) engine: Engine,
     pub(super) state: State,
@@ -139,23 +138,23 @@ pub struct Runner {
     pub(super) meta: Vec<(&'static str, String)>,
     /// Answers that wait until it is committed what they say.
     pub(super) replies: Vec<(Reply, Answer)>,
-    route: Route,
-    to_kafka: Vec<ToKafka>,
+    pub(super) route: Route,
+    pub(super) to_kafka: Vec<ToKafka>,
     notices: Notices,
     /// The last notice that was given out to be announced, and the last that is confirmed.
     announced: (u64, u64),
     /// Commands that were carried out since the last batch.
     pub(super) commands: Vec<HoldCommand>,
     /// The group's commits were looked at: the state is known to go on, or to be an old copy.
-    recognised: bool,
+    pub(super) recognised: bool,
     /// Intake stands still by our own wish.
-    halted: bool,
+    pub(super) halted: bool,
     /// Records judged since the last commit, and whether anything else has to be written.
-    records: usize,
+    pub(super) records: usize,
     batch_records: usize,
     pub(super) dirty: bool,
     /// What [`Now::mono`] counts from.
-    epoch: Instant,
+    pub(super) epoch: Instant,
     committed_at: Duration,
     noted: (Duration, u64),
     fail: FailAt,
@@ -338,7 +337,7 @@ impl Runner {
             ListVerdict::Unchanged => {}
             ListVerdict::Applied | ListVerdict::Waits { .. } => self.dirty = true,
             ListVerdict::Empty => {
-                self.packages.failed = Some("the list is empty; the one in force stays".to_owned())
+                self.packages.failed = Some("the list is empty; the one in force stays".to_owned());
             }
         }
     }
@@ -356,9 +355,7 @@ impl Runner {
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
-        self.is_full()
-            || ((self.records > 0 || self.dirty) && waited)
-            || !self.replies.is_empty()
+        self.is_full() || ((self.records > 0 || self.dirty) && waited) || !self.replies.is_empty()
     }
 
     /// Writes all since the last batch in one transaction, then answers whoever waits for it.
@@ -434,112 +431,6 @@ impl Runner {
         self.fail.visit(FailPoint::BeforeKafkaCommit);
         self.to_kafka.push(ToKafka::Commit { generation, positions, metadata: self.mark.to_string() });
         self.noted = (now.mono, self.mark.serial);
-    }
-
-    fn assigned(&mut self, assignment: &Assignment) -> Result<(), RunError> {
-        // Whoever has read all of them before is not the newcomer.
-        let is_newcomer = !self.partitions.were_all_ours();
-        let committed = assignment.partitions.iter().filter_map(|partition| partition.committed.as_ref());
-        match truth::judge(&self.mark, committed.map(|committed| committed.metadata.as_str())) {
-            Standing::Ours => {}
-            Standing::OldCopy { committed, .. } => {
-                if self.old_copy.is_none_or(|known| known < committed) {
-                    self.old_copy = Some(committed);
-                    self.meta.push((super::open::OLD_COPY, committed.to_string()));
-                    self.dirty = true;
-                }
-            }
-            Standing::Foreign { state } => {
-                let (group, path) = (self.group.clone(), self.state.path().display().to_string());
-                return Err(RunError::Foreign { group, state, path, ours: self.mark.state.clone() });
-            }
-        }
-        self.recognised = true;
-        let assigned = self.partitions.assign(assignment);
-        if let Some((partition, who)) = assigned.elsewhere.first().filter(|_| is_newcomer) {
-            let (who, partition) = (who.clone(), partition.clone());
-            return Err(RunError::SecondMember { group: self.group.clone(), who, partition });
-        }
-        self.own(assignment.generation, assigned);
-        Ok(())
-    }
-
-    fn own(&mut self, generation: u64, assigned: Assigned) {
-        self.damages.clear();
-        for number in assigned.new {
-            self.engine.own(number);
-        }
-        for (number, name) in assigned.gone {
-            tracing::warn!(
-                partition = name,
-                "the partition does not exist any more; what it brought stays judged"
-            );
-            self.engine.disown(number);
-        }
-        self.dirty = true;
-        self.halted = false;
-        self.to_kafka.push(ToKafka::Start { generation, partitions: assigned.starts });
-        self.relieve();
-    }
-
-    fn record(&mut self, generation: u64, record: &KafkaRecord, now: Now) {
-        let KafkaRecord { partition, offset, kafka_millis, headers, value, cut } = record;
-        // What comes of an assignment that is over would be read twice.
-        let Some(number) = self.partitions.read(generation, *partition, *offset, *kafka_millis) else {
-            return;
-        };
-        let position = Position { partition: number, offset: *offset };
-        let record = Record { position, kafka_millis: *kafka_millis, headers, value, cut: *cut };
-        let decoded = decode(&self.route, &record);
-        let sent = match &decoded {
-            Ok(decoded) => match decoded.sent_at {
-                SentAt::At(sent) if sent >= Second::YEAR_2010 => Some(sent),
-                SentAt::At(_) | SentAt::Missing | SentAt::Unreadable => None,
-            },
-            Err(unreadable) => {
-                let bytes = value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(value).to_vec();
-                self.letters.push(DeadLetter {
-                    position,
-                    code: unreadable.code,
-                    explanation: unreadable.explanation.clone(),
-                    bytes,
-                    kafka_millis: *kafka_millis,
-                    headers: headers.clone(),
-                });
-                self.dead_letters += 1;
-                None
-            }
-        };
-        self.silence.record(number, now.mono, sent, *kafka_millis);
-        self.engine.record(position, *kafka_millis, decoded);
-        self.records += 1;
-    }
-
-    fn progress(&mut self, progress: &Progress) {
-        let disorder = self.engine.settings().clock.disorder;
-        let asked = progress.asked_at.saturating_duration_since(self.epoch);
-        for each in &progress.partitions {
-            let Some(number) = self.partitions.progress(progress.generation, each) else { continue };
-            if each.caught_up && !self.halted {
-                if let Some(proved) = self.silence.proved(number, asked, disorder) {
-                    self.engine.caught_up(number, proved);
-                }
-            }
-        }
-        // A watermark alone is proved again after a restart.
-        self.dirty |= self.engine.undelivered() > 0;
-    }
-
-    /// Stops reading where an operator paused it or a bound is reached, and goes on where neither is so.
-    pub(super) fn relieve(&mut self) {
-        self.pressure = self.engine.pressure();
-        let halt = self.pressure.is_some() || self.pauses.of(Kind::Intake).is_some();
-        let Some((_, positions)) = self.partitions.positions().filter(|_| halt != self.halted) else {
-            return;
-        };
-        let indices = positions.into_iter().map(|(index, _)| index).collect();
-        self.to_kafka.push(if halt { ToKafka::Pause(indices) } else { ToKafka::Resume(indices) });
-        self.halted = halt;
     }
 
     /// Why nothing goes to the sink now, in plain words; empty where it does.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Level;
 
 use super::announcer::{Announcer, Patience};
-use super::ask::{Ask, Request};
+use super::ask::Request;
 use super::commands::Reloaded;
 use super::shell::{Input, reply_to};
 use super::socket::Asked;
@@ -53,9 +53,10 @@ pub fn operators(
     tokio::spawn(async move {
         while let Some((ask, answer)) = asked.recv().await {
             let reply = reply_to(answer);
-            let input = match ask.request {
-                Request::Reload => Input::Reload(ask.who, read(), reply),
-                request => Input::Ask(Ask { who: ask.who, request }, reply),
+            let input = if ask.request == Request::Reload {
+                Input::Reload(ask.who, read(), reply)
+            } else {
+                Input::Ask(ask, reply)
             };
             if inputs.send(input).await.is_err() {
                 return;
@@ -98,11 +99,11 @@ pub fn packages(site: &Site, inputs: &mpsc::Sender<Input>) -> Result<(), Service
     let fetcher = Fetcher::new(&FetchSettings::new(&wanted, &site.folder))?;
     let every = Duration::from_secs(wanted.refresh.0.unsigned_abs());
     let fallback = wanted.fallback.as_ref().map(|file| site.folder.join(file));
-    let (sender, mut fetched) = mpsc::channel(1);
+    let (sender, mut results) = mpsc::channel(1);
     tokio::spawn(watch(fetcher, wanted, every, sender, std::future::pending()));
     let inputs = inputs.clone();
     tokio::spawn(async move {
-        while let Some(result) = fetched.recv().await {
+        while let Some(result) = results.recv().await {
             let failed = result.is_err();
             let told = Input::Packages(result.map_err(|failure| failure.to_string()));
             if inputs.send(told).await.is_err() {

@@ -1,6 +1,7 @@
 //! The live pipeline, as the real binary, against brokers.
 
 mod kills;
+mod operating;
 mod site;
 mod truth;
 

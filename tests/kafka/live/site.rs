@@ -65,9 +65,9 @@ impl<'a> Site<'a> {
     pub(crate) fn new(broker: &'a Broker, scale: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let stream = folder.path().join("stream");
-        let mut make = tidegate();
-        make.args(["generate", "branching", "--scale", scale, "--truth"]).arg(&stream);
-        let made = make.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        let mut generate = tidegate();
+        generate.args(["generate", "branching", "--scale", scale, "--truth"]).arg(&stream);
+        let made = generate.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
         assert!(made.success());
         let read = |file: &str| -> Vec<String> {
             fs::read_to_string(stream.join(file)).unwrap().lines().map(str::to_owned).collect()
@@ -151,7 +151,7 @@ impl<'a> Site<'a> {
             self.topic,
             self.group,
             properties.join(", "),
-            self.path("stream/packages.txt"),
+            self.path("stream/packages.txt").to_str().unwrap(),
         );
         let path = self.path("site.toml");
         fs::write(&path, text).unwrap();
