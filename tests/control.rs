@@ -1,4 +1,5 @@
 //! Operators' commands against a stand-in pipeline: the real binary, a real socket, answers from a small model.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -48,12 +49,13 @@ impl Model {
         if self.members.is_empty() { Vec::new() } else { vec![self.line()] }
     }
 
-    fn refused(kind: RefusalKind, text: impl ToString) -> Answer {
+    fn refused(kind: RefusalKind, text: &impl ToString) -> Answer {
         Answer::Refused(Refusal { kind, text: text.to_string() })
     }
 
     fn view(&self) -> View {
         View {
+            unreachable: false,
             pipeline: "eln".into(),
             hash: "1f2e".into(),
             trigger: "f42".into(),
@@ -91,12 +93,12 @@ impl Model {
                 match self.pauses.pause(pause.clone()) {
                     Ok(()) => Answer::Paused(pause),
                     Err(error @ (PauseError::Paused(_) | PauseError::NotPaused(_))) => {
-                        Self::refused(RefusalKind::Refused, error)
+                        Self::refused(RefusalKind::Refused, &error)
                     }
                 }
             }
             Request::Resume { kind, dry_run, .. } => match self.pauses.of(kind).cloned() {
-                None => Self::refused(RefusalKind::Refused, PauseError::NotPaused(kind)),
+                None => Self::refused(RefusalKind::Refused, &PauseError::NotPaused(kind)),
                 Some(pause) => {
                     if !dry_run {
                         self.pauses.resume(kind).unwrap();
@@ -123,7 +125,7 @@ impl Model {
             Request::Decide { hold: 3, version, dry_run, .. } => {
                 if let Some(seen) = version.filter(|seen| *seen != self.version) {
                     let text = format!("hold h3 changed since version {seen}: by bo at {T}");
-                    return Self::refused(RefusalKind::Refused, text);
+                    return Self::refused(RefusalKind::Refused, &text);
                 }
                 let builds = self.members.iter().map(|nvr| (nvr.clone(), "released_by_operator".into()));
                 let builds = builds.collect();
@@ -134,7 +136,7 @@ impl Model {
                 Answer::Decided { builds, stay: 0, dry_run }
             }
             Request::Hold { .. } | Request::Decide { .. } => {
-                Self::refused(RefusalKind::NotFound, "no such hold")
+                Self::refused(RefusalKind::NotFound, &"no such hold")
             }
             Request::AcceptPackages { .. } => Answer::PackagesAccepted { version: "9a".into(), names: 1_000 },
             Request::Reload => Answer::Reloaded { hash: "2a".into(), changed: vec!["governor.rate".into()] },
