@@ -202,3 +202,62 @@ impl Engine {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::decision::Outcome;
+    use crate::settings::Settings;
+
+    const T: i64 = 1_738_648_800;
+
+    fn tagging(sent: i64, build_id: u64) -> Decoded<'static> {
+        let tagging = Tagging {
+            instance: None,
+            build_id,
+            name: "bash".into(),
+            version: "1".into(),
+            release: "1.fc42".into(),
+            tag: "f42".into(),
+            owner: None,
+            user: Some("bodhi".into()),
+        };
+        Decoded {
+            id: MessageId::parse(&format!("m{build_id}")),
+            topic: "org.fedoraproject.prod.buildsys.tag".into(),
+            sent_at: SentAt::At(Second(T + sent)),
+            body: Body::Tag(tagging),
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_taken_again_moves_no_watermark_and_is_decided() {
+        let mut engine = Engine::new(Settings::defaults("f42"), [0]).unwrap();
+        let at = |partition, offset| Position { partition, offset };
+        engine.record(at(0, 0), None, Ok(tagging(1_000, 1)));
+        let watermark = engine.watermark();
+        engine.again(at(u32::MAX, 3), None, Ok(tagging(9_000, 2)));
+        assert_eq!(engine.watermark(), watermark, "however new it claims to be");
+        engine.again(at(u32::MAX, 4), None, Ok(tagging(10, 3)));
+        engine.record(at(0, 1), None, Ok(tagging(2_000, 4)));
+        let decided: Vec<_> = engine.take_output().decisions.iter().map(|one| one.position).collect();
+        assert_eq!(decided, [at(u32::MAX, 4), at(0, 0)], "an old one takes its turn now");
+        engine.end();
+        assert!(engine.account().is_balanced());
+        assert_eq!(engine.account().total().outcome(Outcome::Held), 4);
+    }
+
+    #[test]
+    fn the_watermark_waits_for_a_partition_that_is_owned_and_for_none_that_is_gone() {
+        let mut engine = Engine::new(Settings::defaults("f42"), [0]).unwrap();
+        let at = |partition, offset| Position { partition, offset };
+        engine.record(at(0, 0), None, Ok(tagging(0, 1)));
+        engine.own(1);
+        engine.record(at(0, 1), None, Ok(tagging(1_000, 2)));
+        assert_eq!(engine.watermark(), Some(Second(T - 5)), "nothing is known of the new one");
+        assert_eq!(engine.clock_of(1), (None, None));
+        engine.disown(1);
+        assert_eq!(engine.watermark(), Some(Second(T + 995)));
+        assert!(engine.undelivered() > 0, "what waited only for it is decided at once");
+    }
+}

@@ -282,3 +282,6 @@ fn retired(entry: &mut Entry) {
     entry.stored.topic = format!("{}{GONE} {}", entry.stored.topic, entry.stored.number);
     (entry.reader, entry.caught_up, entry.changed) = (Reader::Gone, false, true);
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,13 @@ impl Broker {
         }
     }
 
+    /// The same where it may still be there. Gives whether it was made.
+    pub(crate) fn try_create(&self, topic: &str, partitions: i32) -> bool {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let made = wait(self.admin().create_topics([&new], &AdminOptions::new())).unwrap();
+        made.iter().all(Result::is_ok)
+    }
+
     pub(crate) fn delete(&self, topic: &str) {
         let gone = wait(self.admin().delete_topics(&[topic], &AdminOptions::new())).unwrap();
         assert!(gone.iter().all(Result::is_ok), "{gone:?}");

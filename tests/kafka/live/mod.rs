@@ -1,5 +1,6 @@
 //! The live pipeline, as the real binary, against brokers.
 
+mod damage;
 mod kills;
 mod operating;
 mod site;

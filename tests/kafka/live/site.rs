@@ -264,9 +264,20 @@ impl<'a> Site<'a> {
 
     /// Runs until everything was read, and stops.
     pub(crate) fn drain(&self, state: &str) {
+        self.drain_to(state, self.lines.len());
+    }
+
+    /// Runs until so many records were read, and stops.
+    pub(crate) fn drain_to(&self, state: &str, records: usize) {
         let mut process = self.run(state, |_| ());
-        self.until_read(state, self.lines.len(), &mut process);
+        self.until_read(state, records, &mut process);
         process.stop();
+    }
+
+    /// The exit code of `tidegate status`.
+    pub(crate) fn status(&self, state: &str) -> Option<i32> {
+        let mut status = tidegate();
+        status.args(["status", "--state"]).arg(self.path(state)).output().unwrap().status.code()
     }
 }
 
