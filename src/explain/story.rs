@@ -193,7 +193,7 @@ fn now(story: &Story) -> Vec<String> {
             "It never came into the followed tag, so nothing was decided about it; what was seen of it is remembered.".to_owned(),
         ),
         _ if submitted => now.push(
-            "It was handed on to be rebuilt, and will not be a second time. A replay sends nothing anywhere.".to_owned(),
+            "It was handed on to be rebuilt, and will not be a second time. A replay or a dry run sends nothing.".to_owned(),
         ),
         Some(Reason::NotEligible) => {
             now.push("Nothing is rebuilt for it, unless its package becomes eligible in time.".to_owned());

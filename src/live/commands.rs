@@ -15,6 +15,10 @@ use crate::time::Second;
 /// The partition of records that are judged once more; their offset is the number of the dead letter.
 pub const AGAIN: u32 = u32::MAX;
 
+/// Keys of `[select]` that tell where the package list comes from: that is settled when the pipeline starts.
+const AT_START: [&str; 4] =
+    ["select.packages", "select.packages_fallback", "select.refresh", "select.allow_private"];
+
 /// A pipeline file that was read anew, or why it cannot be used.
 pub type Reloaded = Result<Box<(Pipeline, Settings)>, String>;
 
@@ -218,19 +222,13 @@ impl Runner {
                 settings.trigger.tag
             ));
         }
-        let fixed = [
-            "source.brokers",
-            "source.topics",
-            "source.group",
-            "source.username",
-            "source.password_file",
-            "source.ca_file",
-            "source.certificate_file",
-            "source.key_file",
-            "source.properties",
-            "source.begin",
-        ];
-        let fixed = |key: &&String| fixed.contains(&key.as_str()) || key.starts_with("sink.");
+        let fixed = |key: &&String| {
+            let section = key.split('.').next().unwrap_or_default();
+            let timing = ["source.disorder", "source.source_silence"];
+            matches!(section, "output" | "sink")
+                || (section == "source" && !timing.contains(&key.as_str()))
+                || AT_START.contains(&key.as_str())
+        };
         if let Some(key) = changed.iter().find(fixed) {
             return no(format!("{key} was changed: that takes a restart; nothing was applied"));
         }

@@ -19,7 +19,7 @@ use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::producer::Producer;
 use crate::lists::watch::watch;
 use crate::lists::{FetchSettings, Fetcher};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Outputs, Pipeline};
 use crate::state::live::Notice;
 
 /// Logs each change of how the pipeline stands, in one line each.
@@ -128,8 +128,11 @@ pub fn announce(
     notices: mpsc::Receiver<Vec<(u64, Notice)>>,
     inputs: &mpsc::Sender<Input>,
 ) -> Result<(), ServiceError> {
-    let producer = Producer::new(&Connection::of_source(&site.pipeline.kafka))?;
     let outputs = site.pipeline.outputs.clone();
+    if outputs == Outputs::default() {
+        return Ok(());
+    }
+    let producer = Producer::new(&Connection::of_source(&site.pipeline.kafka))?;
     let (announcer, mut troubles) =
         Announcer::new(producer, outputs, site.state.clone(), Patience::default());
     let (sender, mut confirmed) = mpsc::channel(1);
