@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -29,8 +30,8 @@ pub(super) struct Demo {
     /// Another seed gives another branching.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Share of a branching of full size, above 0; the broker keeps about 0.15 of one.
-    #[arg(long, default_value_t = 0.15)]
+    /// Share of a branching of full size, above 0 and at most 1.
+    #[arg(long, default_value_t = 1.0)]
     scale: f64,
 }
 
@@ -68,31 +69,11 @@ impl Demo {
     /// Shows it, and returns whether it passes.
     async fn show(&self, to: &mut impl Write) -> Result<bool, Failure> {
         let mut stage = Stage::set(&self.folder, self.seed, self.scale)?;
-        let trigger = stage.trigger().to_owned();
-        writeln!(to, "A branching of Fedora, live. The broker, the pipeline and its state are here.\n")?;
-        writeln!(to, "The morning: Tidegate follows {trigger}. {} builds are known.", grouped(stage.known))?;
-        let morning = stage.morning().await?;
-        let standing = Standing::of(&morning);
-        writeln!(to, "  {} messages are read, of the weeks before and of today.", grouped(standing.read))?;
-        writeln!(to, "  {} new builds are submitted.\n", grouped(standing.submitted))?;
-
-        writeln!(to, "The branching, at {}. releng pauses Tidegate first:", stage.story().branching_at)?;
-        writeln!(to, "  $ tidegate pause intake --reason \"branching\"")?;
-        let paused = Standing::of(&*stage.branching("branching").await?);
-        let flood = stage.story().flood();
-        writeln!(to, "  {} messages wait in Kafka by the evening.", grouped(paused.waiting))?;
-        writeln!(
-            to,
-            "  An automation without Tidegate now submits {} builds at once;",
-            grouped(flood.submitted)
-        )?;
-        writeln!(to, "  {} of them are old.\n", grouped(flood.old))?;
-
-        writeln!(to, "In the evening releng resumes:")?;
-        writeln!(to, "  $ tidegate resume intake --reason \"branching is done\"")?;
-        let mut rows = Rows { since: paused, told: None, failed: Ok(()), to };
-        let last = stage.resume("branching is done", |view| rows.show(view)).await?;
-        rows.failed?;
+        writeln!(to, "A branching of Fedora, live. The Kafka broker and the pipeline run in this")?;
+        writeln!(to, "process; nothing is sent to any Koji.\n")?;
+        morning(&mut stage, to).await?;
+        let paused = branching(&mut stage, to).await?;
+        let last = evening(&mut stage, paused, to).await?;
         let whole = is_whole(&last, stage.story().marks());
         let db = stage.state().to_owned();
         let verdict = stage.judge(&last).await?;
@@ -100,6 +81,36 @@ impl Demo {
         further(to, &db, &verdict)?;
         Ok(whole && verdict.passes())
     }
+}
+
+async fn morning(stage: &mut Stage, to: &mut impl Write) -> Result<(), Failure> {
+    let (trigger, known) = (escaped(stage.trigger()).to_string(), grouped(stage.known));
+    writeln!(to, "The morning: Tidegate follows {trigger}. {known} builds are known.")?;
+    let standing = Standing::of(&*stage.morning().await?);
+    writeln!(to, "  {} messages are read, of the weeks before and of today.", grouped(standing.read))?;
+    writeln!(to, "  {} new builds are submitted.\n", grouped(standing.submitted))?;
+    Ok(())
+}
+
+async fn branching(stage: &mut Stage, to: &mut impl Write) -> Result<Standing, Failure> {
+    writeln!(to, "The branching, at {}. releng pauses Tidegate first:", stage.story().branching_at)?;
+    writeln!(to, "  $ tidegate pause intake --reason \"branching\"")?;
+    let paused = Standing::of(&*stage.branching("branching").await?);
+    let flood = stage.story().flood();
+    let [waiting, submitted, old] = [paused.waiting, flood.submitted, flood.old].map(grouped);
+    writeln!(to, "  {waiting} messages wait in Kafka by the evening.")?;
+    writeln!(to, "  An automation without Tidegate now submits {submitted} builds at once;")?;
+    writeln!(to, "  {old} of them are old.\n")?;
+    Ok(paused)
+}
+
+async fn evening(stage: &mut Stage, paused: Standing, to: &mut impl Write) -> Result<Arc<View>, Failure> {
+    writeln!(to, "In the evening releng resumes:")?;
+    writeln!(to, "  $ tidegate resume intake --reason \"branching is done\"")?;
+    let mut rows = Rows { since: paused, told: None, failed: Ok(()), to };
+    let last = stage.resume("branching is done", |view| rows.show(view)).await?;
+    rows.failed?;
+    Ok(last)
 }
 
 /// Whether every message is accounted for, and none waits but the marks.

@@ -63,7 +63,9 @@ impl MockBroker {
     ) -> Result<(), MockError> {
         let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
             .set("bootstrap.servers", self.bootstrap())
+            // Large batches are compressed well: more fits into what the imitation keeps.
             .set("compression.type", "zstd")
+            .set("linger.ms", "100")
             .set("queue.buffering.max.messages", "1000000")
             .set("enable.idempotence", "true")
             .create()?;

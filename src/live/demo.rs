@@ -131,7 +131,7 @@ pub struct Stage {
 
 impl Stage {
     /// Writes the stream of a branching into a folder, makes a state there in the place of an earlier demo's, and starts
-    /// broker and pipeline. Takes effect also where it fails.
+    /// broker and pipeline. What was written until then stays where it fails.
     ///
     /// # Errors
     /// Where one of them cannot be made.
@@ -407,4 +407,22 @@ fn start(state: &Path, pipeline: Pipeline) -> Result<Running, DemoError> {
         heartbeat: Arc::new(Heartbeat::new(clock.epoch().into())),
     };
     shell::start(runner, pipeline, source, clock, watchers).map_err(DemoError::System)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_of_an_earlier_demo_is_replaced_unless_somebody_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("demo.db");
+        clear(&path).unwrap();
+        let state = State::open(&path, true).unwrap();
+        let error = clear(&path).unwrap_err();
+        assert!(matches!(error, DemoError::State(StateError::InUse { .. })) && path.exists(), "{error}");
+        drop(state);
+        clear(&path).unwrap();
+        assert!(!path.exists());
+    }
 }

@@ -44,7 +44,8 @@ pub struct Story {
 pub struct Flood {
     /// Messages of the stream.
     pub messages: u64,
-    /// Those that tag a build of an eligible package into the trigger tag: what is submitted without Tidegate.
+    /// Those that tag a build of an eligible package into the trigger tag for the first time: what is submitted without
+    /// Tidegate, even by what knows a repetition.
     pub submitted: u64,
     /// Those of them whose build is old.
     pub old: u64,
@@ -149,8 +150,8 @@ impl Story {
         let (_, behind) = self.parts();
         let mut flood = Flood { messages: behind.len() as u64 - self.marks(), ..Flood::default() };
         for fact in behind.iter().filter_map(|message| message.fact.as_ref()) {
-            flood.submitted += u64::from(matches!(fact.base, Label::Fresh | Label::Retag));
-            flood.old += u64::from(fact.base == Label::Retag);
+            flood.submitted += u64::from(matches!(fact.label, Label::Fresh | Label::Retag));
+            flood.old += u64::from(fact.label == Label::Retag);
         }
         flood
     }
@@ -229,4 +230,146 @@ fn mark(partition: u32, number: u32, at: Second) -> Published {
         "{{\"id\":\"mark-{partition}-{number}\",\"topic\":\"org.example.clock\",\"headers\":{{\"sent-at\":\"{at}\"}},\"body\":{{}}}}"
     );
     Published { partition, bytes: text.into_bytes(), fact: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::decision::Outcome::{Dropped, Duplicate, Held, Submitted};
+    use crate::event::Position;
+    use crate::explain::facts::Pipeline;
+    use crate::generate::generate;
+    use crate::score::truth::Burst;
+    use std::sync::Arc;
+
+    /// The truth of a generated stream.
+    fn truth(world: &World) -> (Facts, Vec<Fact>) {
+        let dir = tempfile::tempdir().unwrap();
+        world.write_truth(dir.path()).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let lines = read("truth.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (serde_json::from_str(&read("truth.json")).unwrap(), lines)
+    }
+
+    /// Three messages in two partitions: before a branching a new build, then an old one, and the new one once more.
+    fn small() -> Story {
+        let fact = |label, base, build| Fact {
+            line: 1,
+            id: None,
+            label,
+            base,
+            burst: None,
+            build: Some(build),
+            t: 0.0,
+            variant: None,
+        };
+        let at = |partition, fact| Published { partition, bytes: Vec::new(), fact: Some(fact) };
+        let messages = vec![
+            Published { partition: 0, bytes: Vec::new(), fact: None },
+            at(0, fact(Label::Fresh, Label::Fresh, 7)),
+            at(1, fact(Label::Retag, Label::Retag, 3)),
+            at(0, fact(Label::Redelivery, Label::Fresh, 7)),
+            mark(1, 0, Second(0)),
+        ];
+        Story { messages, before: 2, unmarked: 4, begin: Second(0), branching_at: Second(0) }
+    }
+
+    fn step(partition: u32, offset: u64, outcome: Outcome) -> Step {
+        Step {
+            id: 0,
+            position: Position { partition, offset },
+            message_id: None,
+            build_id: None,
+            instance: None,
+            nvr: Some(format!("p-{partition}-{offset}")),
+            tag: None,
+            outcome: outcome.word().to_owned(),
+            reason: String::new(),
+            hold: None,
+            event_time: None,
+            decided_at: None,
+            pipeline: Arc::new(Pipeline { name: String::new(), hash: String::new(), rules: None }),
+            why: None,
+            command: None,
+            letter: None,
+        }
+    }
+
+    #[test]
+    fn what_must_not_happen_fails_the_verdict_and_nothing_else_does() {
+        let good = Verdict { new: 1, ..Verdict::default() };
+        for (outcomes, expected) in [
+            ([Some(Submitted), Some(Dropped), Some(Duplicate)], Verdict { submitted: 1, ..good.clone() }),
+            ([Some(Held), Some(Held), Some(Duplicate)], Verdict { held: 1, ..good.clone() }),
+            (
+                [Some(Submitted), Some(Submitted), Some(Duplicate)],
+                Verdict { submitted: 1, leaked: 1, ..good.clone() },
+            ),
+            (
+                [Some(Submitted), Some(Dropped), Some(Submitted)],
+                Verdict { submitted: 1, twice: 1, ..good.clone() },
+            ),
+            ([Some(Dropped), Some(Dropped), Some(Duplicate)], Verdict { lost: 1, ..good.clone() }),
+            (
+                [Some(Submitted), None, Some(Duplicate)],
+                Verdict { submitted: 1, undecided: 1, ..good.clone() },
+            ),
+            ([None, Some(Dropped), None], Verdict { lost: 1, undecided: 2, ..good.clone() }),
+        ] {
+            let places = [(0, 1), (1, 0), (0, 2)].into_iter().zip(outcomes);
+            let steps: Vec<_> = places
+                .filter_map(|((partition, offset), outcome)| Some(step(partition, offset, outcome?)))
+                .collect();
+            let verdict = Verdict { examples: Examples::default(), ..small().judge(&steps) };
+            assert_eq!(verdict, expected, "{outcomes:?}");
+            let fine = expected.lost + expected.leaked + expected.twice + expected.undecided == 0;
+            assert_eq!(verdict.passes(), fine, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_decision_counts_and_examples_are_of_the_branching() {
+        let steps = [step(0, 1, Held), step(0, 1, Submitted), step(1, 0, Dropped), step(0, 2, Duplicate)];
+        let verdict = small().judge(&steps);
+        assert_eq!((verdict.submitted, verdict.held), (1, 0));
+        assert_eq!(verdict.examples, Examples { dropped: Some("p-1-0".to_owned()), ..Examples::default() });
+    }
+
+    #[test]
+    fn a_stream_is_divided_at_its_branching() {
+        let world = generate("branching", 3, 0.02).unwrap();
+        let (facts, truth) = truth(&world);
+        let lines = truth.len();
+        let story = Story::of(&world, &facts, truth).unwrap();
+        let (before, behind) = story.parts();
+        let in_burst = |message: &Published| message.fact.as_ref().is_some_and(|fact| fact.burst.is_some());
+        assert!(!before.iter().any(in_burst) && in_burst(&behind[0]));
+        let judged =
+            |messages: &[Published]| messages.iter().filter(|message| message.fact.is_some()).count();
+        assert_eq!(judged(before) + judged(behind), lines);
+        let flood = story.flood();
+        assert_eq!(flood.messages, judged(behind) as u64);
+        assert!(
+            flood.old > 10 && flood.submitted > flood.old && flood.messages > flood.submitted,
+            "{flood:?}"
+        );
+        assert_eq!(story.marks(), u64::from(MARKS) * world.partitions().len() as u64);
+        assert!(judged(before) > 0 && story.begin < story.branching_at);
+    }
+
+    #[test]
+    fn a_stream_without_a_branching_is_refused() {
+        let world = generate("branching", 3, 0.02).unwrap();
+        let (facts, lines) = truth(&world);
+        let calm = Facts { bursts: Vec::new(), ..facts.clone() };
+        let elsewhere = Burst { id: "b9".to_owned(), ..facts.bursts[0].clone() };
+        for (facts, lines, what) in [
+            (calm, lines.clone(), "no burst"),
+            (Facts { bursts: vec![elsewhere], ..facts.clone() }, lines, "no line stands"),
+            (facts, Vec::new(), "empty"),
+        ] {
+            let error = Story::of(&world, &facts, lines).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
 }
