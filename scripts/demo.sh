@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the stream of a Fedora branching from a seed, and shows what Tidegate decides about it: scripts/demo.sh [SEED]
+# Makes the stream of a Fedora branching from a seed, and shows what Tidegate decides about it, from files and then live:
+# scripts/demo.sh [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/stream.sh
@@ -26,6 +27,9 @@ done
 
 say 'The truth about the stream is known. Judged by it:'
 "$tidegate" score "$stream" "$decisions"
+
+say 'Live: the same branching comes by Kafka, while Tidegate is paused as the bot of today was'
+"$tidegate" demo --seed "$seed" --folder target/demo/live
 
 say 'To look further'
 cat <<TEXT

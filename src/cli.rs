@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod control;
 mod deadletters;
+mod demo;
 mod explain;
 mod fake_hub;
 mod generate;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::live::ask::{Refusal, RefusalKind};
+use crate::live::demo::DemoError;
 use crate::live::socket::SocketError;
 use crate::pipeline::{self, Override, Pipeline, Report, Unresolved};
 use crate::replay::ReplayError;
@@ -85,6 +87,7 @@ enum Command {
     Tap(tap::Tap),
     Known(known::Known),
     State(state::State),
+    Demo(demo::Demo),
     Generate(generate::Generate),
     Score(score::Score),
     FakeHub(fake_hub::FakeHub),
@@ -137,6 +140,8 @@ enum Failure {
     FakeHub(#[from] fake_hub::FakeHubError),
     #[error(transparent)]
     Live(#[from] run::LiveError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     #[error("the state is not whole: {faults} fault{}; restore a backup", if *faults == 1 { "" } else { "s" })]
     NotWhole { faults: usize },
     #[error(transparent)]
@@ -158,14 +163,16 @@ impl Failure {
     fn exit(&self) -> Exit {
         let state = match self {
             Self::Live(error) => return error.exit(),
-            Self::State(error) | Self::Replay(ReplayError::State(error)) => error,
+            Self::State(error)
+            | Self::Replay(ReplayError::State(error))
+            | Self::Demo(DemoError::State(error)) => error,
             Self::Socket(SocketError::Permission { .. } | SocketError::OtherVersion { .. })
             | Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
                 ..
             })) => {
                 return Exit::Refused;
             }
-            Self::Generate(_) => return Exit::Usage,
+            Self::Generate(_) | Self::Demo(DemoError::Generate(_)) => return Exit::Usage,
             Self::NotFound(_) => return Exit::NotFound,
             Self::Attention => return Exit::Attention,
             Self::Refused(refusal) => {
@@ -184,6 +191,7 @@ impl Failure {
             | Self::Score(_)
             | Self::Backtest(_)
             | Self::FakeHub(_)
+            | Self::Demo(_)
             | Self::Socket(_)
             | Self::NotPassed
             | Self::NotWhole { .. }
@@ -228,6 +236,7 @@ pub fn run() -> ExitCode {
         Command::Tap(tap) => tap.run(),
         Command::Known(known) => known.run(),
         Command::State(state) => state.run(),
+        Command::Demo(demo) => demo.run(),
         Command::Generate(generate) => generate.run(),
         Command::Score(score) => score.run(),
         Command::FakeHub(fake_hub) => fake_hub.run(),

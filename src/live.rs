@@ -6,6 +6,7 @@ pub mod announcer;
 pub mod ask;
 pub mod attention;
 pub mod commands;
+pub mod demo;
 pub mod fail;
 pub mod heartbeat;
 pub mod http;

@@ -4,9 +4,12 @@
 //! not set transactions apart, and tells nothing about the members of a group. Nothing is measured or proved by it that a
 //! real broker could show.
 
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 use thiserror::Error;
 
 /// The imitation refused something.
@@ -21,6 +24,8 @@ pub struct MockBroker {
 
 /// All brokers of the imitation.
 const ALL: i32 = -1;
+/// How long records may take to be written.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl MockBroker {
     /// Starts one broker on a free port of the loopback.
@@ -44,6 +49,31 @@ impl MockBroker {
     /// Where it exists already.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<(), MockError> {
         Ok(self.cluster.create_topic(name, partitions, 1)?)
+    }
+
+    /// Writes records, each a partition and a value, in their order, and returns when all are there.
+    ///
+    /// # Errors
+    ///
+    /// Where the topic has no such partition, or the imitation has ended.
+    pub fn publish<'a>(
+        &self,
+        topic: &str,
+        records: impl IntoIterator<Item = (i32, &'a [u8])>,
+    ) -> Result<(), MockError> {
+        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap())
+            // Large batches are compressed well: more fits into what the imitation keeps.
+            .set("compression.type", "zstd")
+            .set("linger.ms", "100")
+            .set("queue.buffering.max.messages", "1000000")
+            .set("enable.idempotence", "true")
+            .create()?;
+        for (partition, value) in records {
+            let record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(value);
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        Ok(producer.flush(PATIENCE)?)
     }
 
     /// Closes all connections and takes none until [`MockBroker::up`].
