@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -201,18 +201,19 @@ fn no_command_tells_a_secret() {
     let canaries = with_secrets(&site, 0o600);
     // Reaches the client of Kafka with its password, without TLS and with it.
     let plain = "source.properties={\"security.protocol\"=\"SASL_PLAINTEXT\"}";
-    let dry = "sink.kind=dry_run";
-    fs::copy(site.path("p.toml"), site.path("q.toml")).unwrap();
+    let file = fs::read_to_string(site.path("p.toml")).unwrap();
+    // What reads the secrets of Kafka and gets no further: there are no such certificates.
+    fs::write(site.path("q.toml"), file.split("[sink]").next().unwrap()).unwrap();
     let commands: [&[&str]; 9] = [
         &["doctor", "p.toml", "--state", "a.db"],
         &["doctor", "p.toml", "--state", "a.db", "-o", "yaml", "--set", plain],
         &["doctor", "p.toml", "-o", "json"],
         &["doctor", "p.toml", "-o", "plain"],
-        &["check", "p.toml", "--explain"],
+        &["check", "p.toml"],
         &["check", "p.toml", "-o", "json"],
         &["config", "diff", "p.toml", "q.toml"],
         &["run", "p.toml", "--state", "b.db", "--accept-cold"],
-        &["run", "p.toml", "--state", "b.db", "--accept-cold", "--log-level", "trace", "--set", dry],
+        &["run", "q.toml", "--state", "b.db", "--accept-cold", "--log-level", "trace"],
     ];
     for command in commands {
         let done = site.run(command);
