@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod deadletters;
 mod demo;
+mod doctor;
 mod explain;
 mod fake_hub;
 mod generate;
@@ -74,6 +75,7 @@ enum Command {
     Backtest(backtest::Backtest),
     Replay(replay::Replay),
     Run(run::Run),
+    Doctor(doctor::Doctor),
     Status(status::Status),
     Pause(pause::Pause),
     Resume(pause::Resume),
@@ -151,6 +153,8 @@ enum Failure {
     /// What was shown needs a person; it says itself why.
     #[error("degraded, or a decision is waiting")]
     Attention,
+    #[error("`tidegate run` lacks what it needs: {failed} check{} failed", if *failed == 1 { "" } else { "s" })]
+    Unfit { failed: usize },
     #[error("the decisions do not pass")]
     NotPassed,
     #[error("{wrong} of {files} pipeline file{} cannot be used as {}", if *files == 1 { "" } else { "s" }, if *wrong == 1 { "it is" } else { "they are" })]
@@ -193,6 +197,7 @@ impl Failure {
             | Self::FakeHub(_)
             | Self::Demo(_)
             | Self::Socket(_)
+            | Self::Unfit { .. }
             | Self::NotPassed
             | Self::NotWhole { .. }
             | Self::Check { .. }
@@ -224,6 +229,7 @@ pub fn run() -> ExitCode {
         Command::Config(config) => config.run(),
         Command::Replay(replay) => replay.run(),
         Command::Run(run) => run.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Status(status) => status.run(),
         Command::Pause(pause) => pause.run(),
         Command::Resume(resume) => resume.run(),

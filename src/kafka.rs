@@ -20,4 +20,5 @@ pub mod producer;
 mod reader;
 pub mod records;
 pub mod source;
+pub mod survey;
 mod troubles;

@@ -46,4 +46,6 @@ pub mod generate;
 
 pub mod trial;
 
+pub mod doctor;
+
 pub mod cli;

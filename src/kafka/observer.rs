@@ -87,7 +87,13 @@ pub(super) fn decided_ends(consumer: &Consumer, places: &[Place]) -> KafkaResult
 }
 
 /// What the group has committed for each partition.
-pub(super) fn committed(consumer: &Consumer, places: &[Place]) -> KafkaResult<Vec<Option<Committed>>> {
+pub(super) fn committed<C>(
+    consumer: &BaseConsumer<C>,
+    places: &[Place],
+) -> KafkaResult<Vec<Option<Committed>>>
+where
+    C: rdkafka::consumer::ConsumerContext,
+{
     if places.is_empty() {
         return Ok(Vec::new());
     }

@@ -11,7 +11,8 @@ use rdkafka::topic_partition_list::Offset;
 use super::clock::now;
 use super::config::{self, ConfigError, Connection};
 use super::context::Quiet;
-use super::observer::{Place, list};
+use super::handover::Committed;
+use super::observer::{Place, committed, list};
 
 /// How long one record may take.
 const RECORD_MAX: Duration = Duration::from_secs(2);
@@ -46,6 +47,11 @@ impl Reader {
         // What this look leaves behind is not to be taken for an answer to the next.
         self.serve();
         found
+    }
+
+    /// What the group has committed for each partition.
+    pub(super) fn committed(&self, places: &[Place]) -> KafkaResult<Vec<Option<Committed>>> {
+        committed(&self.client, places)
     }
 
     /// Throws away what librdkafka wants to tell this client, so that it does not pile up.

@@ -17,9 +17,9 @@ use crate::time::Second;
 /// Key of the batch number that makes this state an old copy.
 pub(super) const OLD_COPY: &str = crate::state::care::OLD_COPY;
 /// Key of the event time from which on records are judged.
-const BEGIN: &str = "begin";
+pub(crate) const BEGIN: &str = "begin";
 /// Key that says since when the known builds of the trigger tag count as filled.
-const FILLED: &str = "known_builds_filled";
+pub(crate) const FILLED: &str = "known_builds_filled";
 
 /// How a live pipeline is begun.
 #[derive(Debug)]

@@ -57,14 +57,14 @@ impl WriterLock {
 }
 
 /// The file that is locked.
-fn path_of(state: &Path) -> PathBuf {
+pub(super) fn path_of(state: &Path) -> PathBuf {
     let mut path = state.as_os_str().to_owned();
     path.push(".lock");
     PathBuf::from(path)
 }
 
 /// The process that the file names; `None` where it was not written yet.
-fn named_in(file: &File) -> Option<u32> {
+pub(super) fn named_in(file: &File) -> Option<u32> {
     let mut text = String::new();
     file.take(NAME_MAX_BYTES).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()

@@ -7,6 +7,7 @@ mod letters;
 mod missing;
 mod rows;
 mod sightings;
+mod standing;
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use super::{OUTSIDER, StateError, check_kind, schema};
 
 pub use self::letters::LetterRow;
 pub use self::rows::{Filter, Known};
+pub use self::standing::{Place, writer};
 
 /// A state file, open for reading.
 #[derive(Debug)]
