@@ -74,7 +74,7 @@ fn keys_and_sections_that_do_not_exist() {
             3,
             2,
             "there is no section [other]",
-            "the sections are source, decode, trigger, select, dedupe, evidence, burst, batch, governor, sink",
+            "the sections are source, decode, trigger, select, dedupe, evidence, burst, batch, governor, sink, output",
         ),
         (
             "[[burst]]\nquiet = \"60s\"",

@@ -4,12 +4,12 @@ use super::ask::{Answer, Ask, Refusal, RefusalKind, Request};
 use super::pause::{Kind, Pause, PauseError};
 use super::runner::{Now, Reply, RunError, Runner};
 use crate::decode::decode;
-use crate::engine::command::{CommandReport, HoldCommand, Refused};
+use crate::engine::command::{Action, CommandReport, HoldCommand, Refused};
 use crate::engine::decision::HoldId;
 use crate::event::{Position, Record};
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
-use crate::state::live::HandledLetter;
+use crate::state::live::{HandledLetter, LastCommand};
 use crate::time::Second;
 
 /// The partition of records that are judged once more; their offset is the number of the dead letter.
@@ -51,7 +51,7 @@ impl Runner {
             }
             Request::Hold { id, members_max } => {
                 let hold = self.engine.holds().get(HoldId(id));
-                let hold = hold.ok_or_else(|| refusal(&Refused::NoSuchHold(HoldId(id))))?;
+                let hold = hold.ok_or_else(|| self.refusal(&Refused::NoSuchHold(HoldId(id)), id))?;
                 Ok((Answer::Hold(self.hold_page(hold, members_max)), false))
             }
             Request::Decide { hold, version, selection, action, why, dry_run } => {
@@ -115,13 +115,42 @@ impl Runner {
 
     fn decide(&mut self, command: &HoldCommand, dry_run: bool) -> Result<(Answer, bool), Refusal> {
         let done = if dry_run { self.engine.preview(command) } else { self.engine.command(command) };
-        let CommandReport { builds, stay } = done.map_err(|error| refusal(&error))?;
+        let CommandReport { builds, stay } = done.map_err(|error| self.refusal(&error, command.hold.0))?;
         let builds = builds.into_iter().map(|(nvr, reason)| (nvr, reason.word().to_owned())).collect();
         if !dry_run {
             self.commands.push(command.clone());
             self.dirty = true;
         }
         Ok((Answer::Decided { builds, stay, dry_run }, !dry_run))
+    }
+
+    /// Why a decision about a hold is refused, and who was faster where somebody was.
+    fn refusal(&self, error: &Refused, hold: u32) -> Refusal {
+        let mut refusal = refusal(error);
+        if *error == Refused::NoReason {
+            return refusal;
+        }
+        if let Some(LastCommand { who, at, action, why }) = self.last_command(hold) {
+            let at = at.map_or_else(|| "just now".to_owned(), |at| format!("at {at}"));
+            refusal.text =
+                format!("{}. {who} decided last about it, {at}: {action}, because {why:?}", refusal.text);
+        }
+        refusal
+    }
+
+    fn last_command(&self, hold: u32) -> Option<LastCommand> {
+        let waiting = self.commands.iter().rev().find(|command| command.hold.0 == hold);
+        let waiting = waiting.map(|command| LastCommand {
+            who: command.who.clone(),
+            at: None,
+            action: match command.action {
+                Action::Release => "release".to_owned(),
+                Action::Drop => "drop".to_owned(),
+            },
+            why: command.reason.clone(),
+        });
+        // Who was faster is told beside the refusal; it stands without.
+        waiting.or_else(|| self.state.last_command(hold).ok().flatten())
     }
 
     fn accept_packages(&mut self, who: &str, why: &str, now: Now) -> Result<(Answer, bool), Refusal> {
@@ -178,11 +207,15 @@ impl Runner {
         let kept = self.state.letter(letter).map_err(failed)?;
         let kept = kept.ok_or_else(|| Refusal { kind: RefusalKind::NotFound, text: text() })?;
         let waiting = self.batch.handled.iter().find(|handled| handled.letter == letter);
-        let status = waiting.map_or(kept.status.as_str(), |handled| handled.status);
-        if status == "kept" {
-            return Ok(kept);
+        if let Some(HandledLetter { status, act, .. }) = waiting {
+            return Err(refused(format!("dead letter {letter} was {status} just now, by {}", act.who)));
         }
-        Err(refused(format!("dead letter {letter} was {status} already")))
+        match &kept.handled {
+            Some((who, at)) => {
+                Err(refused(format!("dead letter {letter} was {} already, by {who} at {at}", kept.status)))
+            }
+            None => Ok(kept),
+        }
     }
 
     fn handled(&mut self, who: &str, letter: u64, status: &'static str, why: String, now: Now) {

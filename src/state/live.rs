@@ -62,6 +62,19 @@ pub struct HandledLetter {
     pub act: Act,
 }
 
+/// The last decision of an operator about a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCommand {
+    /// Who.
+    pub who: String,
+    /// When, by event time; `None`: in the batch under way.
+    pub at: Option<Second>,
+    /// `release` or `drop`.
+    pub action: String,
+    /// Why.
+    pub why: String,
+}
+
 /// A dead letter as it is kept, for judging it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptLetter {
@@ -75,6 +88,8 @@ pub struct KeptLetter {
     pub bytes: Vec<u8>,
     /// `kept`, `retried` or `discarded`.
     pub status: String,
+    /// Who attended to it, and when.
+    pub handled: Option<(String, Second)>,
 }
 
 /// What a running pipeline writes in one batch.
@@ -170,18 +185,40 @@ impl State {
     /// # Errors
     /// Where the file cannot be read.
     pub fn letter(&self, letter: u64) -> Result<Option<KeptLetter>, StateError> {
-        let find =
-            "SELECT partition, offset, kafka_millis, headers, bytes, status FROM dead_letter WHERE id = ?1";
+        let find = "SELECT partition, offset, kafka_millis, headers, bytes, status, handled_by, handled_at
+                    FROM dead_letter WHERE id = ?1";
         let row = self.db.query_row(find, params![int(letter)], |row| {
             let offset: i64 = row.get(1)?;
-            let position = crate::event::Position { partition: row.get(0)?, offset: offset.unsigned_abs() };
             let headers: Option<Vec<u8>> = row.get(3)?;
-            Ok((position, row.get(2)?, headers, row.get(4)?, row.get(5)?))
+            let by: Option<String> = row.get(6)?;
+            let at = row.get::<_, Option<i64>>(7)?.map(Second);
+            let kept = KeptLetter {
+                position: crate::event::Position { partition: row.get(0)?, offset: offset.unsigned_abs() },
+                kafka_millis: row.get(2)?,
+                headers: Vec::new(),
+                bytes: row.get(4)?,
+                status: row.get(5)?,
+                handled: by.zip(at),
+            };
+            Ok((kept, headers))
         });
-        let Some((position, kafka_millis, headers, bytes, status)) = row.optional()? else { return Ok(None) };
+        let Some((kept, headers)) = row.optional()? else { return Ok(None) };
         let headers =
             headers.map(|data| super::load::unpack("headers of a dead letter", &data)).transpose()?;
-        Ok(Some(KeptLetter { position, kafka_millis, headers: headers.unwrap_or_default(), bytes, status }))
+        Ok(Some(KeptLetter { headers: headers.unwrap_or_default(), ..kept }))
+    }
+
+    /// The last decision of an operator about a hold: who, when by event time, what (`release` or `drop`), and why.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn last_command(&self, hold: u32) -> Result<Option<LastCommand>, StateError> {
+        let find = "SELECT who, at, action, why FROM command WHERE hold = ?1 ORDER BY id DESC LIMIT 1";
+        let row = self.db.query_row(find, params![hold], |row| {
+            let at = Second(row.get(1)?);
+            Ok(LastCommand { who: row.get(0)?, at: Some(at), action: row.get(2)?, why: row.get(3)? })
+        });
+        Ok(row.optional()?)
     }
 
     /// Counts of admitted builds that wait for the sink, of those that went there, and of dead letters that wait for

@@ -93,6 +93,11 @@ fn a_hold_is_decided_once(broker: &Broker) {
     done(&site, "cold.db", &release);
     let late = operate(&site, "cold.db", &release);
     assert_eq!(late.status.code(), Some(4), "{late:?}");
+    let told = String::from_utf8_lossy(&late.stderr).into_owned();
+    assert!(
+        told.contains("decided last about it") && told.contains("release, because \"it is new\""),
+        "{told}"
+    );
     let question = format!("SELECT outcome FROM decision WHERE nvr = '{}' ORDER BY id DESC LIMIT 1", held[0]);
     assert_eq!(site.ask::<String>("cold.db", &question), ["submitted"]);
     done(&site, "cold.db", &["holds", "drop", &number, "--reason", "old builds", "--yes"]);
@@ -184,10 +189,9 @@ fn garbage_is_listed_and_stops_nothing(broker: &Broker) {
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
     }
     done(&site, "a.db", &["deadletters", "discard", "3", "--reason", "noise"]);
-    assert_eq!(
-        operate(&site, "a.db", &["deadletters", "discard", "3", "--reason", "noise"]).status.code(),
-        Some(5)
-    );
+    let late = operate(&site, "a.db", &["deadletters", "discard", "3", "--reason", "noise"]);
+    assert_eq!(late.status.code(), Some(5));
+    assert!(String::from_utf8_lossy(&late.stderr).contains("was discarded already, by "), "{late:?}");
     process.stop();
     let fresh = site.ask::<i64>("a.db", "SELECT build_id FROM submission").len();
     assert_eq!(fresh, site.labelled("fresh"));
