@@ -18,7 +18,7 @@ use crate::event::{Decoded, Position, Record, Unreadable};
 use crate::input::known;
 use crate::input::{InputError, Lines, lists, sidecar};
 use crate::settings::{HoldAction, Route, Settings};
-use crate::state::{Batch, DEAD_LETTER_MAX_BYTES, DeadLetter, State, StateError};
+use crate::state::{Batch, DeadLetter, State, StateError};
 use crate::time::Seconds;
 
 use self::output::{Output, OutputError};
@@ -336,16 +336,7 @@ fn give_one(
     letters: Option<&mut Vec<DeadLetter>>,
 ) {
     if let (Err(unreadable), Some(letters)) = (&decoded, letters) {
-        let bytes = record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec();
-        let (position, code) = (record.position, unreadable.code);
-        letters.push(DeadLetter {
-            position,
-            code,
-            explanation: unreadable.explanation.clone(),
-            bytes,
-            kafka_millis: record.kafka_millis,
-            headers: record.headers.to_vec(),
-        });
+        letters.push(DeadLetter::of(record, unreadable));
     }
     engine.record(record.position, record.kafka_millis, decoded);
 }

@@ -181,7 +181,7 @@ impl Runner {
             value: &kept.bytes,
             cut: false,
         };
-        let decoded = decode(&self.engine.settings().route.clone(), &record);
+        let decoded = decode(&self.engine.settings().route, &record);
         if let Err(unreadable) = &decoded {
             return Err(refused(format!(
                 "dead letter {letter} still cannot be read: {}",

@@ -7,7 +7,7 @@ use super::truth::{self, Standing};
 use crate::decode::decode;
 use crate::event::{Position, Record, SentAt};
 use crate::kafka::handover::{Assignment, KafkaRecord, Progress, ToKafka};
-use crate::state::{DEAD_LETTER_MAX_BYTES, DeadLetter};
+use crate::state::DeadLetter;
 use crate::time::Second;
 
 impl Runner {
@@ -65,22 +65,14 @@ impl Runner {
         };
         let position = Position { partition: number, offset: *offset };
         let record = Record { position, kafka_millis: *kafka_millis, headers, value, cut: *cut };
-        let decoded = decode(&self.route, &record);
+        let decoded = decode(&self.engine.settings().route, &record);
         let sent = match &decoded {
             Ok(decoded) => match decoded.sent_at {
                 SentAt::At(sent) if sent >= Second::YEAR_2010 => Some(sent),
                 SentAt::At(_) | SentAt::Missing | SentAt::Unreadable => None,
             },
             Err(unreadable) => {
-                let bytes = value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(value).to_vec();
-                self.letters.push(DeadLetter {
-                    position,
-                    code: unreadable.code,
-                    explanation: unreadable.explanation.clone(),
-                    bytes,
-                    kafka_millis: *kafka_millis,
-                    headers: headers.clone(),
-                });
+                self.letters.push(DeadLetter::of(&record, unreadable));
                 self.dead_letters += 1;
                 None
             }

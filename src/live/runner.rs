@@ -24,7 +24,7 @@ use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
 use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::pipeline::Outputs;
-use crate::settings::{Route, Settings};
+use crate::settings::Settings;
 use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
 use crate::state::{Batch, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
@@ -138,7 +138,6 @@ pub struct Runner {
     pub(super) meta: Vec<(&'static str, String)>,
     /// Answers that wait until it is committed what they say.
     pub(super) replies: Vec<(Reply, Answer)>,
-    pub(super) route: Route,
     pub(super) to_kafka: Vec<ToKafka>,
     notices: Notices,
     /// The last notice that was given out to be announced, and the last that is confirmed.
@@ -203,7 +202,6 @@ impl Runner {
             pauses: Pauses::new(state.pauses()?),
             silence,
             packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
-            route: settings.route.clone(),
             mark,
             group,
             old_copy,
@@ -248,12 +246,13 @@ impl Runner {
         std::mem::take(&mut self.to_kafka)
     }
 
-    /// The next notices to be announced, in order; none while too many are on their way.
+    /// The next notices to be announced, in order; none while too many are on their way, nor of an old copy: the state that
+    /// went on has announced others by the same numbers.
     ///
     /// # Errors
     /// Where the state cannot be read.
     pub fn take_notices(&mut self) -> Result<Vec<(u64, Notice)>, RunError> {
-        if self.announced.0 > self.announced.1 {
+        if !self.recognised || self.old_copy.is_some() || self.announced.0 > self.announced.1 {
             return Ok(Vec::new());
         }
         let notices = self.state.notices(self.announced.0, NOTICES)?;
@@ -477,7 +476,6 @@ impl Runner {
         now: Now,
     ) -> Result<(), RunError> {
         self.commit(now)?;
-        self.route = settings.route.clone();
         let silence = settings.clock.source_silence;
         self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
         self.silence.set_max(silence);

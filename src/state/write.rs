@@ -14,7 +14,7 @@ use crate::engine::hold::HoldChange;
 use crate::engine::journal::Facts;
 use crate::engine::names::Name;
 use crate::engine::save::{Changes, Lists};
-use crate::event::{MessageId, Position};
+use crate::event::{MessageId, Position, Record, Unreadable};
 use crate::time::Second;
 
 /// Facts are gathered into a snapshot when more than this was appended, and more than the last snapshot held.
@@ -52,6 +52,20 @@ pub struct DeadLetter {
     pub kafka_millis: Option<i64>,
     /// Its headers in Kafka.
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl DeadLetter {
+    /// What is kept of a record that cannot be read.
+    pub fn of(record: &Record<'_>, unreadable: &Unreadable) -> Self {
+        Self {
+            position: record.position,
+            code: unreadable.code,
+            explanation: unreadable.explanation.clone(),
+            bytes: record.value.get(..DEAD_LETTER_MAX_BYTES).unwrap_or(record.value).to_vec(),
+            kafka_millis: record.kafka_millis,
+            headers: record.headers.to_vec(),
+        }
+    }
 }
 
 /// How far a file was read.
