@@ -171,9 +171,7 @@ impl Failure {
             | Self::Replay(ReplayError::State(error))
             | Self::Demo(DemoError::State(error)) => error,
             Self::Socket(SocketError::Permission { .. } | SocketError::OtherVersion { .. })
-            | Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::OtherTrigger {
-                ..
-            })) => {
+            | Self::Replay(ReplayError::Restore(crate::engine::save::RestoreError::Course(_))) => {
                 return Exit::Refused;
             }
             Self::Generate(_) | Self::Demo(DemoError::Generate(_)) => return Exit::Usage,

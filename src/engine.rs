@@ -11,6 +11,8 @@ pub mod burst;
 pub mod clock;
 pub mod command;
 pub mod counter;
+pub mod course;
+pub mod cutover;
 pub mod decision;
 pub mod entries;
 pub mod event;
@@ -21,6 +23,7 @@ pub mod intake;
 pub mod journal;
 pub mod memory;
 pub mod names;
+pub mod packages;
 pub mod pairs;
 pub mod reorder;
 pub mod save;
@@ -43,6 +46,7 @@ use self::account::Account;
 use self::burst::{Burst, RunReport};
 use self::clock::PartitionClock;
 use self::counter::{Counter, CounterKey};
+use self::cutover::Course;
 use self::decision::{Decision, Detail, HoldId, Reason};
 use self::event::{Queued, TagEvent};
 use self::evidence::Knowledge;
@@ -52,7 +56,7 @@ use self::names::{Name, Names};
 use self::reorder::Reorder;
 use self::save::Change;
 use self::seen::BuildInTag;
-use self::select::{BadExpression, ListVerdict, PackageList, Select};
+use self::select::{BadExpression, Select};
 use crate::event::Position;
 use crate::settings::{HoldAction, Settings};
 use crate::time::{Second, Seconds};
@@ -86,6 +90,7 @@ pub struct Engine {
     known: Knowledge,
     counters: HashMap<CounterKey, Counter, foldhash::fast::RandomState>,
     triggers: Vec<Burst>,
+    course: Course,
     holds: HoldBook,
     select: Select,
     account: Account,
@@ -130,10 +135,8 @@ impl Engine {
         let instances: Vec<_> =
             settings.route.instances.iter().map(|text| known.names.intern(text)).collect();
         let gating = settings.burst.gating_users.iter().map(|user| known.names.intern(user)).collect();
-        let trigger = known.tags.trigger();
-        let triggers =
-            instances.iter().map(|&instance| Burst::new(TagKey { instance, tag: trigger })).collect();
-        Ok(Self {
+        let course = Course::new(known.tags.followed());
+        let mut engine = Self {
             rules: burst::Rules { settings: settings.burst.clone(), gating },
             select: Select::new(&settings.select)?,
             clocks: partitions.into_iter().map(|partition| (partition, PartitionClock::default())).collect(),
@@ -145,7 +148,8 @@ impl Engine {
             queue: Reorder::default(),
             known,
             counters: HashMap::default(),
-            triggers,
+            triggers: Vec::new(),
+            course,
             holds: HoldBook::default(),
             account: Account::default(),
             newest_admitted: HashMap::default(),
@@ -160,7 +164,10 @@ impl Engine {
             changes: Journal::default(),
             decisions: Vec::new(),
             reports: Vec::new(),
-        })
+        };
+        engine.add_triggers(engine.course.followed);
+        engine.look_ahead();
+        Ok(engine)
     }
 
     /// What was decided since this was last called.
@@ -225,47 +232,6 @@ impl Engine {
         self.known.seen.know(BuildInTag::new(decision::BuildKey { instance, id: build_id }, tag), at);
     }
 
-    /// Takes a package list; events that were ignored for their package within the last days are judged again where it
-    /// is eligible now.
-    pub fn offer_packages(&mut self, list: Arc<PackageList>) -> ListVerdict {
-        let verdict = self.select.offer(list);
-        self.changes.note(|| Change::Lists);
-        if verdict == ListVerdict::Applied {
-            self.judge_ignored_again();
-        }
-        verdict
-    }
-
-    /// An operator accepts the package list that waits. Gives whether one did.
-    pub fn accept_packages(&mut self) -> bool {
-        let accepted = self.select.accept();
-        self.changes.note(|| Change::Lists);
-        if accepted {
-            self.judge_ignored_again();
-        }
-        accepted
-    }
-
-    /// Adds pairs (upstream name, downstream name).
-    pub fn add_renames(&mut self, renames: impl IntoIterator<Item = (String, String)>) {
-        self.select.add_renames(renames);
-    }
-
-    /// Whether a package, by its upstream name, is eligible now.
-    pub fn is_eligible(&self, name: &str) -> bool {
-        self.select.is_eligible(name)
-    }
-
-    /// The package list in force.
-    pub fn package_list(&self) -> Option<&Arc<PackageList>> {
-        self.select.lists().0
-    }
-
-    /// The package list in force, and the one that waits for an operator.
-    pub fn package_lists(&self) -> (Option<&Arc<PackageList>>, Option<&Arc<PackageList>>) {
-        self.select.lists()
-    }
-
     /// Whether any build of the family is known.
     pub fn knows_family(&self) -> bool {
         self.known.tags.family().iter().any(|member| !self.known.seen.in_tag(member.tag).is_empty())
@@ -300,9 +266,13 @@ impl Engine {
         for index in 0..self.triggers.len() {
             let Some(trigger) = self.triggers.get_mut(index) else { continue };
             for event in trigger.drain() {
-                let (_, evidence) = self.known.judge(&event, self.now);
-                let detail = Detail { event, evidence, run: None, hold: None, command: None };
-                self.hold(index, hold::HoldKind::Unproven, false, Reason::EndOfInput, detail);
+                self.hold_at_end(index, event);
+            }
+        }
+        for event in self.drain_waiting() {
+            let key = TagKey { instance: event.build.instance, tag: event.tag };
+            if let Some(index) = self.triggers.iter().position(|trigger| trigger.key == key) {
+                self.hold_at_end(index, event);
             }
         }
         self.ending = false;
@@ -348,7 +318,7 @@ impl Engine {
 
     /// Events between reading and decision.
     pub fn waiting(&self) -> usize {
-        let undecided: usize = self.triggers.iter().map(Burst::waiting).sum();
+        let undecided = self.triggers.iter().map(Burst::waiting).sum::<usize>() + self.course.waiting();
         self.queue.len() + self.undated.values().map(Vec::len).sum::<usize>() + undecided
     }
 
@@ -368,6 +338,7 @@ impl Engine {
     fn run_to_watermark(&mut self) {
         if let Some(watermark) = self.watermark() {
             self.passed = Some(watermark);
+            self.date_cutover();
             self.learn_undated(self.queue.next().unwrap_or(watermark).min(watermark));
             self.run(watermark);
         }
@@ -392,11 +363,12 @@ impl Engine {
 
     fn next_timer(&self) -> Option<Second> {
         let bursts = self.triggers.iter().filter_map(|trigger| trigger.next_timer(&self.rules)).min();
+        let timers = bursts.into_iter().chain(self.cutover_timer());
         match self.stated_rule() {
-            None => bursts,
+            None => timers.min(),
             Some((after, _)) => {
                 let unruled = self.holds.iter().filter(|hold| !hold.ruled).map(|hold| hold.opened_at + after);
-                bursts.into_iter().chain(unruled).min()
+                timers.chain(unruled).min()
             }
         }
     }
@@ -419,6 +391,7 @@ impl Engine {
             }
         }
         self.fire_stated_rules(now);
+        self.end_cutover_if_due(now);
         // Progress: a timer that stays due would let the loop spin for ever.
         debug_assert!(
             self.next_timer().is_none_or(|next| next > now),
@@ -440,28 +413,10 @@ impl Engine {
         }
     }
 
-    fn judge_ignored_again(&mut self) {
-        let since = self.now - self.settings.dedupe.ignored;
-        let ignored = std::mem::take(&mut self.ignored);
-        self.changes.note(|| Change::IgnoredAgain);
-        for (at, event) in ignored {
-            if at < since {
-                continue;
-            }
-            if !self.select.is_eligible(event.nvr.name()) {
-                self.changes.note(|| Change::Ignored(at, Arc::clone(&event)));
-                self.ignored.push_back((at, event));
-                continue;
-            }
-            self.account.receive(event.position.partition);
-            if let Some(trigger) = self
-                .triggers
-                .iter_mut()
-                .find(|trigger| trigger.key.tag == event.tag && trigger.key.instance == event.build.instance)
-            {
-                trigger.readmit(event, self.now);
-            }
-        }
+    fn hold_at_end(&mut self, index: usize, event: Arc<TagEvent>) {
+        let (_, evidence) = self.known.judge(&event, self.now);
+        let detail = Detail { event, evidence, run: None, hold: None, command: None };
+        self.hold(index, hold::HoldKind::Unproven, false, Reason::EndOfInput, detail);
     }
 
     /// Puts an event into the hold of its key and of a kind.

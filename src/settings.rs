@@ -66,6 +66,12 @@ pub struct Trigger {
     pub tag: String,
     /// The tags ever followed, the trigger tag included, oldest first.
     pub family: Vec<FamilyTag>,
+    /// Whether the tag stands behind an alias, so that the next tag of its family may be seen before the alias moves.
+    pub by_alias: bool,
+    /// How quiet the next tag must have been before its builds go on.
+    pub cutover_quiet: Seconds,
+    /// Whether the sink's buildroot must have been made anew as well.
+    pub needs_buildroot: bool,
 }
 
 /// One tag that is or was followed.
@@ -218,6 +224,9 @@ impl Settings {
             trigger: Trigger {
                 tag: tag.to_owned(),
                 family: vec![FamilyTag { tag: tag.to_owned(), left_at: None }],
+                by_alias: false,
+                cutover_quiet: Seconds(2 * 3_600),
+                needs_buildroot: false,
             },
             select: Select { list_change_max: 0.1, ..Select::default() },
             dedupe: DedupeSettings {

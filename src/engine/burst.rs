@@ -261,6 +261,11 @@ impl Burst {
         events
     }
 
+    /// When a rule of the run that goes on last held.
+    pub fn rule_held_at(&self) -> Option<Second> {
+        self.run.as_ref().map(|run| run.held_at)
+    }
+
     /// Whether a rule holds or held a short while ago: `SUSPECT` or `BURST`.
     pub fn phase_word(&self) -> &'static str {
         match self.run.as_ref().map(|run| run.phase) {

@@ -51,7 +51,7 @@ pub struct PartitionClock {
     high: Option<Second>,
     /// A good time far ahead that waits for a second one.
     jump: Option<Second>,
-    /// Records since the last with a good time.
+    /// Records without a good time since the last that had one newer than all before.
     undated: u32,
     /// Watermark that elapsed time has proved, above what events show.
     proved: Option<Second>,
@@ -107,7 +107,10 @@ impl PartitionClock {
     }
 
     fn advance(&mut self, sent: Second) {
-        self.undated = 0;
+        // A copy of an old message tells nothing of the time now: it ends no run of records without one.
+        if self.newest_good.is_none_or(|good| sent > good) {
+            self.undated = 0;
+        }
         let Some(high) = self.high else {
             self.high = Some(sent);
             self.newest_good = Some(sent);
@@ -216,6 +219,16 @@ mod tests {
         assert_eq!(last(&records).0.effective.0 - T, 0);
         records.push((SentAt::Missing, Some(700)));
         assert_eq!(last(&records).0.effective.0 - T, 700);
+    }
+
+    #[test]
+    fn a_copy_of_an_old_message_ends_no_run_of_undated_records() {
+        for (sent, effective) in [(-60, 700), (0, 700), (1, 1)] {
+            let mut records = vec![(at(0), Some(1))];
+            records.extend((0..=100).map(|n| (SentAt::Missing, Some(n))));
+            records.extend([(at(sent), Some(699)), (SentAt::Missing, Some(700))]);
+            assert_eq!(last(&records).0.effective.0 - T, effective, "{sent}");
+        }
     }
 
     #[test]

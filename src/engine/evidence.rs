@@ -92,8 +92,7 @@ impl Knowledge {
         others
             .filter_map(|member| {
                 let first = self.seen.first(BuildInTag::new(event.build, member.tag))?;
-                let followed = member.left_at.is_none_or(|left_at| first <= left_at);
-                (followed && first <= event.first_seen).then_some((member.tag, first))
+                (member.counts_at(first) && first <= event.first_seen).then_some((member.tag, first))
             })
             .min_by_key(|(_, first)| *first)
     }

@@ -153,7 +153,10 @@ impl Engine {
         let names = &mut self.known.names;
         let tag = names.intern(&tagging.tag);
         let actor = tagging.user.as_deref().map_or(Name::OTHER, |user| names.intern(user));
-        let nvr = (tag == self.known.tags.trigger())
+        let nvr = self
+            .known
+            .tags
+            .is_judged(tag)
             .then(|| Nvr::new(&tagging.name, &tagging.version, &tagging.release));
         Ok(Tagged { build: BuildKey { instance, id: tagging.build_id }, tag, actor, nvr })
     }

@@ -13,11 +13,13 @@ use super::burst::Burst;
 use super::clock::PartitionClock;
 use super::command::CommandRecord;
 use super::counter::{Counter, CounterKey};
+use super::cutover::{Course, CourseError};
 use super::event::{Queued, TagEvent};
 use super::hold::{Hold, HoldChange};
 use super::journal::Facts;
 use super::names::Names;
 use super::select::{BadExpression, PackageList};
+use super::tags::Member;
 use crate::event::Position;
 use crate::settings::Settings;
 use crate::time::Second;
@@ -25,8 +27,8 @@ use crate::time::Second;
 /// Something the state has to write down.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// An event was admitted.
-    Admitted(Arc<TagEvent>),
+    /// An event was admitted; whether before those that wait for the sink.
+    Admitted(Arc<TagEvent>, bool),
     /// An event was ignored for its package, at that time.
     Ignored(Second, Arc<TagEvent>),
     /// All ignored events were judged again; those that still are ignored follow.
@@ -43,6 +45,11 @@ pub enum Change {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     trigger: String,
+    /// What is followed; a state of an older version has only its name.
+    #[serde(default)]
+    course: Option<Course>,
+    #[serde(default)]
+    family: Vec<Member>,
     clocks: BTreeMap<u32, PartitionClock>,
     undated: BTreeMap<u32, Vec<Queued>>,
     queue: Vec<Queued>,
@@ -73,8 +80,8 @@ pub struct Changes {
     pub holds: Vec<HoldChange>,
     /// Counters as they are now; `None` for one that was forgotten.
     pub counters: Vec<(CounterKey, Option<Counter>)>,
-    /// Admitted events.
-    pub admitted: Vec<Arc<TagEvent>>,
+    /// Admitted events, and whether they go before those that wait for the sink.
+    pub admitted: Vec<(Arc<TagEvent>, bool)>,
     /// Whether the ignored events stand here anew, and ignored events to add.
     pub ignored: (bool, Vec<(Second, Arc<TagEvent>)>),
     /// The package lists, if they changed.
@@ -108,17 +115,9 @@ pub enum RestoreError {
     /// An expression of the pipeline cannot be used.
     #[error(transparent)]
     Expression(#[from] BadExpression),
-    /// Another tag was followed.
-    #[error(
-        "this state follows the tag {stored}, the pipeline follows {wanted}: a state belongs to one trigger tag; give another \
-         file with --state, or follow {stored}"
-    )]
-    OtherTrigger {
-        /// The tag of the state.
-        stored: String,
-        /// The tag of the pipeline.
-        wanted: String,
-    },
+    /// A tag is to be followed that cannot be.
+    #[error(transparent)]
+    Course(#[from] CourseError),
 }
 
 impl Engine {
@@ -126,7 +125,7 @@ impl Engine {
     /// in their order, and [`Engine::start_journal`] ends the restoring.
     ///
     /// # Errors
-    /// Where the state follows another tag, or an expression cannot be used.
+    /// Where an expression cannot be used.
     pub fn restore(
         settings: Settings,
         partitions: impl IntoIterator<Item = u32>,
@@ -138,16 +137,15 @@ impl Engine {
         }
         let mut engine = Self::with_names(settings, partitions, names)?;
         let Some(machine) = saved.machine else { return Ok(engine) };
-        let wanted = &engine.settings.trigger.tag;
-        if machine.trigger != *wanted {
-            return Err(RestoreError::OtherTrigger { stored: machine.trigger, wanted: wanted.clone() });
-        }
+        engine.restore_course(machine.course, &machine.trigger, machine.family);
         engine.clocks.extend(machine.clocks);
         engine.undated = machine.undated;
         for event in machine.queue {
             engine.queue.push(event);
         }
-        engine.triggers = machine.triggers;
+        let known: BTreeSet<_> = machine.triggers.iter().map(|trigger| trigger.key).collect();
+        engine.triggers.retain(|trigger| !known.contains(&trigger.key));
+        engine.triggers.splice(0..0, machine.triggers);
         engine.account = machine.account;
         engine.runs = machine.runs;
         engine.commands = machine.commands;
@@ -167,6 +165,21 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Takes up what was followed. What the pipeline wants to follow is not looked at here: that is [`Engine::follow`].
+    fn restore_course(&mut self, course: Option<Course>, trigger: &str, family: Vec<Member>) {
+        let course = course.unwrap_or_else(|| Course::new(self.known.names.intern(trigger)));
+        let text = self.known.names.text(course.followed).to_owned();
+        self.known.tags.restore(course.followed, family, &self.known.names);
+        let beside = course.beside.as_ref().map(|beside| beside.tag);
+        let beside = beside.map(|tag| (tag, self.known.names.text(tag).to_owned()));
+        self.known.tags.judge_beside(beside.as_ref().map(|(tag, text)| (*tag, text.as_str())));
+        self.course = course;
+        self.settings.trigger.tag = text;
+        self.triggers.clear();
+        self.add_triggers(self.course.followed);
+        self.look_ahead();
+    }
+
     /// Applies facts of the memory that were written down.
     pub fn replay_facts(&mut self, facts: Facts) {
         self.known.replay(facts);
@@ -183,6 +196,8 @@ impl Engine {
     pub fn machine(&self) -> Machine {
         Machine {
             trigger: self.settings.trigger.tag.clone(),
+            course: Some(self.course.clone()),
+            family: self.known.tags.family().to_vec(),
             clocks: self.clocks.clone(),
             undated: self.undated.clone(),
             queue: self.queue.iter().cloned().collect(),
@@ -216,7 +231,7 @@ impl Engine {
         let mut counters = BTreeSet::new();
         for change in self.changes.take() {
             match change {
-                Change::Admitted(event) => changes.admitted.push(event),
+                Change::Admitted(event, first) => changes.admitted.push((event, first)),
                 Change::Ignored(at, event) => changes.ignored.1.push((at, event)),
                 Change::IgnoredAgain => changes.ignored = (true, Vec::new()),
                 Change::Counter(key) => drop(counters.insert(key)),

@@ -5,6 +5,7 @@ use super::SWEEP_EVERY;
 use super::counter::{Counted, CounterKey};
 use super::decision::{Decision, Detail, Evidence, Reason};
 use super::event::{Queued, TagEvent, Tagged, What};
+use super::hold::TagKey;
 use super::save::Change;
 use super::seen::{BuildInTag, First};
 use super::short::Short;
@@ -89,13 +90,15 @@ impl Engine {
         if let Some(reason) = verdict {
             self.decide_closed(reason, &event);
         }
-        let instance = event.build.instance;
+        let key = TagKey { instance: event.build.instance, tag: event.tag };
         let Self { triggers, rules, known, runs, .. } = self;
-        let Some(index) = triggers.iter().position(|trigger| trigger.key.instance == instance) else {
-            return;
-        };
+        let Some(index) = triggers.iter().position(|trigger| trigger.key == key) else { return };
         let Some(trigger) = triggers.get_mut(index) else { return };
-        let output = trigger.turn(rules, known, event, verdict.is_none(), runs);
+        let output = trigger.turn(rules, known, Arc::clone(&event), verdict.is_none(), runs);
+        // What is not eligible never falls due: it is looked at now.
+        let closed = verdict.is_some() && self.waits_for_cutover(key.tag);
+        let evidence = closed.then(|| self.known.judge(&event, self.now).1);
+        self.watch_unrest(index, &event, evidence.as_ref());
         self.settle(index, output);
     }
 
@@ -195,6 +198,7 @@ impl Engine {
         let now = self.now;
         if self.next_sweep > Second::MIN {
             self.known.sweep(now);
+            self.forget_old_waiting();
             let Self { counters, changes, .. } = self;
             counters.retain(|key, counter| {
                 let idle = counter.is_idle(now);

@@ -41,17 +41,25 @@ impl Engine {
             MemberOf::Resolved(run) => (Some(run), None),
             MemberOf::Burst(kind, run) => (Some(run), Some(kind)),
         };
+        self.watch_unrest(index, &event, Some(&evidence));
         match self.verdict(index, standing, &evidence, kind, &event) {
             Verdict::Hold(held_as, reason) => {
                 let detail = Detail { event, evidence, run, hold: None, command: None };
                 self.hold(index, held_as, kind.is_some(), reason, detail);
             }
             Verdict::Final(reason) => {
-                if reason.outcome() == Outcome::Submitted {
-                    self.admit(&event);
-                }
                 let burst = self.hold_of_burst(index, kind);
-                self.decide_event(reason, burst, Detail { event, evidence, run, hold: None, command: None });
+                let submits = reason.outcome() == Outcome::Submitted;
+                let tag = event.tag;
+                if submits && !self.waits_for_cutover(tag) {
+                    self.admit(&event, false);
+                }
+                let detail = Detail { event, evidence, run, hold: None, command: None };
+                if submits && self.waits_for_cutover(tag) {
+                    self.wait_for_cutover(reason, burst, detail);
+                } else {
+                    self.decide_event(reason, burst, detail);
+                }
             }
         }
     }
@@ -100,10 +108,10 @@ impl Engine {
         }
     }
 
-    /// Hands an event on to the governor and the sink.
-    fn admit(&mut self, event: &Arc<TagEvent>) {
+    /// Hands an event on to the governor and the sink; `first`: before those that wait there.
+    pub(super) fn admit(&mut self, event: &Arc<TagEvent>, first: bool) {
         self.known.seen.submit(event.build);
-        self.changes.note(|| Change::Admitted(Arc::clone(event)));
+        self.changes.note(|| Change::Admitted(Arc::clone(event), first));
         let tagged = (event.effective, event.position);
         let newest = self.newest_admitted.entry(event.nvr.name().into()).or_insert(tagged);
         *newest = tagged.max(*newest);
@@ -146,11 +154,16 @@ impl Engine {
     pub(super) fn finish(&mut self, held: &HeldEvent, reason: Reason) {
         let event = &held.event;
         self.account.unhold(event.position.partition, held.reason);
-        if reason.outcome() == Outcome::Submitted {
-            self.admit(event);
-        }
+        let (tag, submits) = (event.tag, reason.outcome() == Outcome::Submitted);
         let (event, evidence) = (Arc::clone(event), held.evidence.clone());
-        self.decide_event(reason, None, Detail { event, evidence, run: None, hold: None, command: None });
+        let detail = Detail { event, evidence, run: None, hold: None, command: None };
+        if submits && self.waits_for_cutover(tag) {
+            return self.wait_for_cutover(reason, None, detail);
+        }
+        if submits {
+            self.admit(&detail.event, false);
+        }
+        self.decide_event(reason, None, detail);
     }
 
     /// The stated rule of a hold is due.

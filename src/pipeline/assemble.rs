@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::sections::{
-    BurstSection, CreateTime, DedupeSection, EvidenceSection, Sections, SelectSection, SourceSection,
+    BurstSection, CreateTime, DedupeSection, EvidenceSection, Sections, SelectSection, SinkKind,
+    SourceSection,
 };
+use super::trigger::is_alias;
 use super::{
     Begin, Cutover, Entry, Finding, Follow, KafkaSource, Outputs, PackageLists, Pipeline, Sink, Unresolved,
     hash,
@@ -32,7 +34,8 @@ impl Pipeline {
         if !family.iter().any(|member| member.tag == tag) {
             family.push(FamilyTag { tag: tag.to_owned(), left_at: None });
         }
-        Settings { trigger: Trigger { tag: tag.to_owned(), family }, ..self.settings.clone() }
+        let trigger = Trigger { tag: tag.to_owned(), family, ..self.settings.trigger.clone() };
+        Settings { trigger, ..self.settings.clone() }
     }
 
     pub(super) fn assemble(
@@ -111,7 +114,13 @@ fn settings(name: &str, hash: String, all: &Sections) -> Settings {
             kafka_time_is_publish: all.decode.create_time_is.value == CreateTime::Publish,
             begin,
         },
-        trigger: Trigger { tag: String::new(), family: Vec::new() },
+        trigger: Trigger {
+            tag: String::new(),
+            family: Vec::new(),
+            by_alias: all.trigger.follow.value.as_deref().is_some_and(is_alias),
+            cutover_quiet: all.trigger.cutover_quiet.value,
+            needs_buildroot: all.sink.kind.value == SinkKind::Koji,
+        },
         select: select(&all.select),
         dedupe: dedupe(&all.dedupe),
         evidence: evidence(&all.evidence),

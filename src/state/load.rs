@@ -45,7 +45,7 @@ impl State {
     /// Restores the engine that wrote this state, or makes one that has seen nothing.
     ///
     /// # Errors
-    /// Where the file is damaged or belongs to another trigger tag.
+    /// Where the file is damaged, or a cutover to a third tag goes on.
     pub fn load(
         &self,
         settings: Settings,
@@ -53,9 +53,11 @@ impl State {
     ) -> Result<Loaded, LoadError> {
         let saved = self.saved()?;
         let continued = saved.machine.is_some();
+        let wanted = settings.trigger.tag.clone();
         let mut engine = Engine::restore(settings, partitions, saved)?;
         self.replay_facts(&mut engine)?;
         engine.start_journal();
+        engine.follow(&wanted, "the pipeline was started with it", None).map_err(RestoreError::from)?;
         Ok(Loaded { engine, sources: self.sources()?, continued })
     }
 

@@ -169,7 +169,7 @@ fn write_engine(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Res
             db.prepare_cached(forget)?.execute(params![instance, tag, key.untag])?;
         }
     }
-    for event in &changes.admitted {
+    for (event, _) in &changes.admitted {
         write_admitted(db, engine, event)?;
     }
     write_ignored(db, engine, changes)?;

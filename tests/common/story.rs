@@ -19,6 +19,10 @@
 //! caught_up 0 100                partition 0 has no record from before 100
 //! packages bash zsh              a package list is offered; `accept` accepts the one that waits
 //! release h1 all                 also `drop`, and `nvr X`, `package X`, `except X`, `pattern X`, `version 3`
+//! follow f43 100                 this tag is to be followed, as was found out at 100 (`never`: nobody knows when)
+//! copied 9 of 10 at 100          so many builds of the old tag are in the new one
+//! buildroot 100                  when the newest repository of the buildroot was made
+//! confirm 100                    an operator says that nothing is copied; `call_off` calls the cutover off
 //! end                            the stream is over
 //! ```
 //!
@@ -36,6 +40,7 @@ use std::sync::Arc;
 use tidegate::engine::Engine;
 use tidegate::engine::burst::RunReport;
 use tidegate::engine::command::{Action, CommandReport, HoldCommand, Refused};
+use tidegate::engine::cutover::{Copied, Word};
 use tidegate::engine::decision::{Decision, HoldId};
 use tidegate::engine::hold::{Hold, HoldKind, Selection};
 use tidegate::engine::select::PackageList;
@@ -119,6 +124,20 @@ impl Story {
             ["packages", ref names @ ..] => {
                 self.engine.offer_packages(package_list(names));
             }
+            ["follow", tag, second] => {
+                let observed = second.parse().ok().map(at);
+                self.engine.follow(tag, "the alias moved", observed).unwrap();
+            }
+            ["copied", there, "of", wanted, "at", second] => {
+                let (there, wanted) = (there.parse().unwrap(), wanted.parse().unwrap());
+                self.engine.found_copied(Copied { wanted, there }, at(second.parse().unwrap()));
+            }
+            ["buildroot", second] => self.engine.found_buildroot(at(second.parse().unwrap())),
+            ["confirm", second] => {
+                let word = Word { who: "ada".into(), why: "tested".into(), at: at(second.parse().unwrap()) };
+                self.engine.confirm_cutover(word).unwrap();
+            }
+            ["call_off"] => self.engine.call_off_cutover("tested").unwrap(),
             ["accept"] => assert!(self.engine.accept_packages(), "no package list waits"),
             ["release" | "drop", ..] => {
                 let command = command(words);

@@ -15,6 +15,7 @@ mod story;
 
 mod clock;
 mod commands;
+mod cutover;
 mod dedupe;
 mod evidence;
 mod hold_back;
