@@ -53,11 +53,14 @@ impl State {
     ) -> Result<Loaded, LoadError> {
         let saved = self.saved()?;
         let continued = saved.machine.is_some();
-        let wanted = settings.trigger.tag.clone();
+        // What an alias stands for, whoever resolves it tells.
+        let wanted = Some(settings.trigger.tag.clone()).filter(|_| !settings.trigger.by_alias);
         let mut engine = Engine::restore(settings, partitions, saved)?;
         self.replay_facts(&mut engine)?;
         engine.start_journal();
-        engine.follow(&wanted, "the pipeline was started with it", None).map_err(RestoreError::from)?;
+        if let Some(wanted) = wanted {
+            engine.follow(&wanted, "the pipeline was started with it", None).map_err(RestoreError::from)?;
+        }
         Ok(Loaded { engine, sources: self.sources()?, continued })
     }
 
