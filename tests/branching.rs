@@ -143,6 +143,10 @@ struct Branching {
     file: State,
     submitted: BTreeMap<u64, u32>,
     held: BTreeSet<u64>,
+    /// Builds of the new tag that went on before the alias stood for it, the clone was there, and the buildroot made anew.
+    early: Vec<u64>,
+    /// Whether the alias moves back and forth before it stays.
+    flaps: bool,
     restarts: u32,
     _dir: tempfile::TempDir,
 }
@@ -180,6 +184,8 @@ impl Branching {
             file,
             submitted: BTreeMap::new(),
             held: BTreeSet::new(),
+            early: Vec::new(),
+            flaps: seed % 2 == 1,
             restarts: 0,
             _dir: dir,
         }
@@ -203,7 +209,7 @@ impl Branching {
             if minute % 15 == 0 {
                 self.ask(now);
             }
-            self.settle();
+            self.settle(now);
             if self.random.below(400) == 0 {
                 self.restart();
             }
@@ -224,7 +230,10 @@ impl Branching {
     /// What the shell finds out: what the alias stands for, how much was copied, whether the buildroot was made anew.
     fn ask(&mut self, now: i64) {
         let wall = Second(T + now);
-        let stands_for = if now >= self.at[&Step::Alias] { "f44" } else { "f43" };
+        let since = now - self.at[&Step::Alias];
+        // Half an hour each way, for four hours.
+        let back = self.flaps && since < 4 * HOUR && (since / (30 * MINUTE)) % 2 == 1;
+        let stands_for = if since >= 0 && !back { "f44" } else { "f43" };
         self.engine.follow(stands_for, "the alias stands for it", Some(wall)).unwrap();
         let (old, new) = (self.hub.has("f43", now), self.hub.has("f44", now));
         let copied = Copied { wanted: old.len() as u64, there: old.intersection(&new).count() as u64 };
@@ -234,11 +243,18 @@ impl Branching {
         }
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, now: i64) {
+        let ready = self.at[&Step::Alias].max(self.at[&Step::Clone]) + 2 * HOUR;
         let output = self.engine.take_output();
         for decision in &output.decisions {
             let Some(detail) = &decision.detail else { continue };
             let build = detail.event.build.id;
+            if decision.outcome() == Outcome::Submitted
+                && self.engine.name(detail.event.tag) == "f44"
+                && now < ready
+            {
+                self.early.push(build);
+            }
             match decision.outcome() {
                 Outcome::Submitted => *self.submitted.entry(build).or_default() += 1,
                 Outcome::Held => drop(self.held.insert(build)),
@@ -283,6 +299,9 @@ impl Branching {
             if times != 1 {
                 faults.push(format!("new build {build} was submitted {times} times"));
             }
+        }
+        if !self.early.is_empty() {
+            faults.push(format!("builds of the new tag went on too early: {:?}", self.early));
         }
         if !self.held.is_empty() {
             faults.push(format!("a person is asked about {:?}", self.held));
