@@ -164,7 +164,10 @@ impl Engine {
             }
             HoldAction::Drain => {
                 let known = &self.known;
-                let fresh = |held: &HeldEvent| known.judge(&held.event, now).0 == Standing::Fresh;
+                let fresh = |held: &HeldEvent| {
+                    held.told.is_some_and(|told| told.is_fresh())
+                        || known.judge(&held.event, now).0 == Standing::Fresh
+                };
                 let held = self.holds.take(id, fresh);
                 self.release(held, Reason::ReleasedByRule, false);
             }
