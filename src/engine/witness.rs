@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::decision::{Detail, Evidence, HoldId, Reason};
+use super::decision::{BuildKey, Detail, Evidence, HoldId, Reason};
 use super::evidence::Standing;
 use super::hold::{HeldEvent, Hold, HoldKind};
 use super::memory::Class;
@@ -24,7 +24,7 @@ use crate::time::Second;
 pub type Place = (Second, Position);
 
 /// A held build of which Koji may say that it is new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
     /// Its hold.
     pub hold: HoldId,
@@ -66,7 +66,7 @@ pub enum Witnessed {
 }
 
 /// What Koji said of a held build, and how often it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Told {
     /// How often it was asked.
     pub asked: u32,
@@ -77,7 +77,7 @@ pub struct Told {
 }
 
 /// What Koji's word means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
     /// Nothing about this build.
@@ -166,6 +166,12 @@ impl Engine {
                 told: held.told,
             })
         })
+    }
+
+    /// Whether a build of the first instance is in a tag, as far as records told; `None` where none did.
+    pub fn is_in_tag(&self, build_id: u64, tag: &str) -> Option<bool> {
+        let build = BuildKey { instance: *self.instances.first()?, id: build_id };
+        self.known.seen.is_in(BuildInTag::new(build, self.known.names.find(tag)?))
     }
 
     /// Takes what Koji was found to say, and decides what follows from it.

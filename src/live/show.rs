@@ -40,7 +40,14 @@ impl Runner {
                 .collect(),
             holds: engine.holds().iter().map(|hold| self.hold_line(hold)).collect(),
             pauses: self.pauses.iter().cloned().collect(),
-            troubles: self.troubles.values().chain(&self.damages).cloned().collect(),
+            troubles: self
+                .troubles
+                .values()
+                .chain(&self.damages)
+                .chain(self.witness.trouble())
+                .chain(self.reconcile.trouble())
+                .cloned()
+                .collect(),
             known_builds: knowledge.seen.len() as u64,
             trails: knowledge.trails.len() as u64,
             packages: self.packages_view(),
@@ -49,6 +56,7 @@ impl Runner {
             dead_letters: self.dead_letters,
             runs: u64::from(engine.runs()),
             commands: u64::from(engine.commands()),
+            koji: self.koji_view(),
         }
     }
 
