@@ -151,9 +151,10 @@ impl Engine {
     /// a person, whatever shows that it is new. Nor are builds of other instances than the first: the hub is that one's.
     pub fn questions(&self) -> impl Iterator<Item = Question> + '_ {
         let instance = self.instances.first().copied();
-        let holds = self.holds.iter().filter(move |hold| {
-            hold.kind != HoldKind::MassRebuild && Some(hold.key.instance) == instance
-        });
+        let holds = self
+            .holds
+            .iter()
+            .filter(move |hold| hold.kind != HoldKind::MassRebuild && Some(hold.key.instance) == instance);
         holds.flat_map(|hold| {
             let open = hold
                 .members
@@ -261,7 +262,8 @@ impl Engine {
             .filter(|(_, held)| is_told(held))
             .filter_map(|(place, held)| Some((*place, self.fate(index, held, &tally)?)))
             .collect();
-        let taken = self.holds.take(id, |held| fates.contains_key(&(held.event.effective, held.event.position)));
+        let taken =
+            self.holds.take(id, |held| fates.contains_key(&(held.event.effective, held.event.position)));
         for held in taken {
             match fates.get(&(held.event.effective, held.event.position)) {
                 Some(Fate::MassRebuild) => self.hold_as_mass_rebuild(index, held),

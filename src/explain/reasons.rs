@@ -242,7 +242,8 @@ fn evidence(reason: Reason, why: Option<&Why>, rules: Option<&Rules>) -> Option<
         ));
     }
     let seen = why.trail.as_ref().map(|seen| format!("it was{}", in_tag(seen)));
-    let asked = why.koji_completed_at.map(|at| format!("Koji was asked, and says so: complete since {}", utc(at)));
+    let asked =
+        why.koji_completed_at.map(|at| format!("Koji was asked, and says so: complete since {}", utc(at)));
     let seen = seen.or(asked);
     let seen = why.completed_at.map(|at| format!("Koji completed it at {}", utc(at))).or(seen)?;
     let held_anyway = matches!(reason, Reason::MassRebuild | Reason::EndOfInput);

@@ -9,8 +9,8 @@ mod tags;
 mod tasks;
 
 pub use builds::{
-    BuildFilter, average_build_duration, build_history, get_build, latest_builds, list_builds, list_tagged, list_tags,
-    query_history,
+    BuildFilter, average_build_duration, build_history, get_build, latest_builds, list_builds, list_tagged,
+    list_tags, query_history,
 };
 pub use filters::{HistoryFilter, Page, TaggedFilter, TaskFilter};
 pub use hub::{api_version, koji_version, last_event, last_event_before, list_hosts, logged_in_user};

@@ -62,16 +62,27 @@ pub enum OpenError {
     Run(#[from] RunError),
     /// Nothing is known of the family.
     #[error(
-        "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, for example from `koji \
-         list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`, or begin without with --accept-cold: then \
-         what nothing proves new is held for you"
+        "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, {}, or begin \
+         without with --accept-cold: then what nothing proves new is held for you",
+        filling(tag, state, *from_koji)
     )]
     Cold {
         /// The trigger tag.
         tag: String,
         /// The state file.
         state: String,
+        /// The pipeline names a hub that can be asked.
+        from_koji: bool,
     },
+}
+
+fn filling(tag: &str, state: &str, from_koji: bool) -> String {
+    if from_koji {
+        return format!("from Koji, with `tidegate known import PIPELINE --state {state} --from-koji`");
+    }
+    format!(
+        "for example from `koji list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`"
+    )
 }
 
 /// Opens the state and makes a runner of it. `new_id` is the identity that a new state is given.
@@ -166,7 +177,8 @@ fn fill(
     }
     if !opening.accept_cold {
         let tag = engine.settings().trigger.tag.clone();
-        return Err(OpenError::Cold { tag, state: opening.state.display().to_string() });
+        let (state, from_koji) = (opening.state.display().to_string(), opening.reconcile.is_some());
+        return Err(OpenError::Cold { tag, state, from_koji });
     }
     meta.push((FILLED, now.wall.to_string()));
     acts.push(act(opening, now, "--accept-cold", "begin without known builds".to_owned()));

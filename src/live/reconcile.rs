@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::ask::{Answer, MissedLine, Reconciled, Refusal, RefusalKind};
 use super::runner::{Now, Reply, Runner};
-use super::view::KojiView;
+use super::view::{KojiView, PartitionView};
 use super::witness::{Scope, after_failure};
 use crate::event::{Body, Decoded, MessageId, Position, SentAt, Tagging};
 use crate::kafka::handover::LastRead;
@@ -72,7 +72,12 @@ pub(super) struct Reconcile {
 
 impl Reconcile {
     /// Goes on from what the state says of [`KOJI`].
-    pub(super) fn new(every: Option<Seconds>, stored: Option<&StoredPartition>, seed: u64, now: Duration) -> Self {
+    pub(super) fn new(
+        every: Option<Seconds>,
+        stored: Option<&StoredPartition>,
+        seed: u64,
+        now: Duration,
+    ) -> Self {
         let cursor = stored.and_then(|stored| stored.last).map(|last| Second::from_millis(last.kafka_millis));
         Self {
             every: every.map(|every| Duration::from_secs(every.0.unsigned_abs())),
@@ -247,6 +252,27 @@ impl Runner {
         self.records += 1;
     }
 
+    /// The partition of what the bus did not bring; `None` where there never was anything.
+    pub(super) fn koji_partition(&self) -> Option<PartitionView> {
+        let next = self.reconcile.next;
+        let counts = self.engine.account().partitions().iter().find(|(number, _)| *number == KOJI);
+        let counts = counts.map(|(_, counts)| *counts).filter(|_| next > 0)?;
+        Some(PartitionView {
+            number: KOJI,
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            owner: None,
+            next,
+            end: next,
+            caught_up: true,
+            // It moves no watermark and has none: nothing waits for it.
+            watermark: self.reconcile.cursor,
+            newest: None,
+            last_kafka_millis: None,
+            counts,
+        })
+    }
+
     /// How Koji is asked; `None` where it is not.
     pub(super) fn koji_view(&self) -> Option<KojiView> {
         self.reconcile.every?;
@@ -293,6 +319,9 @@ impl Change {
 
 impl fmt::Debug for Reconcile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconcile").field("next", &self.next).field("cursor", &self.cursor).finish_non_exhaustive()
+        f.debug_struct("Reconcile")
+            .field("next", &self.next)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
     }
 }

@@ -32,7 +32,12 @@ impl Runner {
                 .iter()
                 .any(|kind| self.troubles.contains_key(kind)),
             silent: self.silence.is_silent(now.mono),
-            partitions: self.partitions.iter().filter_map(|entry| self.partition(entry)).collect(),
+            partitions: self
+                .partitions
+                .iter()
+                .filter_map(|entry| self.partition(entry))
+                .chain(self.koji_partition())
+                .collect(),
             reasons: engine
                 .account()
                 .reasons()

@@ -67,7 +67,7 @@ pub struct View {
 }
 
 /// How Koji is asked about held builds, and how far its history was compared with what the bus brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KojiView {
     /// Held builds of which Koji may still say that they are new.
     pub waiting: u64,

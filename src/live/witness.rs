@@ -71,8 +71,9 @@ impl Scope {
         let tags = engine.knowledge().tags.family();
         let family: Vec<String> = tags.iter().map(|member| engine.name(member.tag).to_owned()).collect();
         let patterns = &engine.settings().evidence.rebuild_tags;
-        let of_release =
-            |release: &String| patterns.iter().map(|pattern| pattern.replace("{release}", release)).collect::<Vec<_>>();
+        let of_release = |release: &String| {
+            patterns.iter().map(|pattern| pattern.replace("{release}", release)).collect::<Vec<_>>()
+        };
         Self {
             trigger: engine.settings().trigger.tag.clone(),
             rebuild_tags: family.iter().flat_map(of_release).collect(),
@@ -150,6 +151,11 @@ impl Witness {
         Some(picked.due)
     }
 
+    /// Whether the holds changed since the last look, and it is time for another.
+    fn is_stale(&self, engine: &Engine, now: Now) -> bool {
+        self.is_on && now.mono >= self.next && mark(engine) != self.holds
+    }
+
     /// A call has come to its end.
     fn answered(&mut self, asked: Result<usize, String>, now: Now) {
         let took = now.mono.saturating_sub(self.under_way.take().unwrap_or(now.mono));
@@ -189,6 +195,11 @@ impl Runner {
         }
         if let Some(past) = self.look_back(now) {
             return Some(Inquiry::Past(past));
+        }
+        if self.witness.is_stale(&self.engine, now) {
+            // Some may have waited for the word about others that are decided now.
+            self.engine.koji_says(&[]);
+            self.dirty |= self.engine.undelivered() > 0;
         }
         let questions = self.witness.look(&self.engine, now)?;
         let scope = Scope::of(&self.engine);
@@ -265,4 +276,85 @@ pub(super) fn after_failure(failures: u32, seed: u64) -> Duration {
 /// A number from 0 to `most`, the same for the same numbers.
 fn drawn(seed: u64, step: u32, most: u64) -> u64 {
     Rng::new("koji", seed.wrapping_add(u64::from(step).rotate_left(32))).below(most.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::decision::HoldId;
+    use crate::engine::witness::{Says, Told};
+    use crate::event::Position;
+
+    fn question(build_id: u64, told: Option<(u32, i64)>) -> Question {
+        let place = (Second(0), Position { partition: 0, offset: build_id });
+        let told = told.map(|(asked, at)| Told { asked, at: Second(at), says: Says::Absent });
+        Question { hold: HoldId(1), place, build_id, told }
+    }
+
+    #[test]
+    fn a_build_is_asked_about_at_once_then_after_1_5_and_30_minutes_then_hourly() {
+        assert!(due(&question(7, None), Second(50)) <= Second(50));
+        for (asked, wait) in [(1, 60), (2, 300), (3, 1_800), (4, 3_600), (5, 3_600), (u32::MAX, 3_600)] {
+            let due = due(&question(7, Some((asked, 1_000))), Second(1_000)).0 - 1_000;
+            assert!((wait..=wait + wait / SPREAD).contains(&due), "after {asked} answers: {due} s");
+        }
+        let set_back = due(&question(7, Some((1, 9_000))), Second(1_000));
+        assert!(set_back <= Second(1_072), "a clock that was set back: {set_back}");
+    }
+
+    #[test]
+    fn waits_after_failures_double_up_to_ten_minutes() {
+        for (failures, longest) in [(0, 30), (1, 60), (2, 120), (4, 480), (5, 600), (6, 600), (u32::MAX, 600)]
+        {
+            let wait = after_failure(failures, 3);
+            let (half, whole) = (Duration::from_secs(longest / 2), Duration::from_secs(longest));
+            assert!(half <= wait && wait <= whole, "{wait:?} after {failures}");
+        }
+        let waits: std::collections::BTreeSet<_> = (0..20).map(|seed| after_failure(0, seed)).collect();
+        assert!(waits.len() > 15, "pipelines wait alike: {waits:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn those_are_picked_that_were_due_first(
+            told in prop::collection::vec(prop::option::of((1u32..6, 0i64..9_000)), 0..130), now in 0i64..12_000,
+        ) {
+            let now = Second(now);
+            let questions: Vec<_> = told.iter().zip(0..).map(|(told, id)| question(id, *told)).collect();
+            let picked = pick(questions.iter().copied(), now);
+            let mut dues: Vec<_> = questions.iter().map(|question| (due(question, now), *question)).collect();
+            dues.sort_unstable();
+            let late: Vec<_> = dues.iter().filter(|(at, _)| *at <= now).map(|(_, question)| *question).collect();
+            let batch = late.len().min(BATCH_MAX as usize);
+            prop_assert_eq!(&picked.due[..], &late[..batch]);
+            prop_assert_eq!(picked.all, questions.len() as u64);
+            let next = dues.iter().map(|(at, _)| (*at).max(now)).nth(batch).unwrap_or(Second::MAX);
+            prop_assert_eq!(picked.next, next);
+        }
+
+        /// However many are held, the hub gets at most 50 builds a second, and nobody waits for ever.
+        #[test]
+        fn a_flood_is_spread(builds in 1u64..2_000, took in 0u64..3_000) {
+            let mut waiting: BTreeMap<u64, Option<(u32, i64)>> = (0..builds).map(|id| (id, None)).collect();
+            let (mut now, mut calls) = (0u64, 0u64);
+            while waiting.values().any(Option::is_none) {
+                let at = Second(i64::try_from(now / 1_000).unwrap());
+                let picked = pick(waiting.iter().map(|(id, told)| question(*id, *told)), at).due;
+                prop_assert!(!picked.is_empty());
+                calls += 1;
+                for question in picked {
+                    let asked = question.told.map_or(0, |told| told.asked);
+                    waiting.insert(question.build_id, Some((asked + 1, at.0)));
+                }
+                let rest = REST.0.max(Duration::from_millis(took) * REST.1);
+                now += took + u64::try_from(rest.as_millis()).unwrap();
+            }
+            prop_assert_eq!(calls, builds.div_ceil(u64::from(BATCH_MAX)), "the same are asked about again first");
+            prop_assert!(now >= calls * 1_000 && now >= calls * took * 5);
+        }
+    }
 }

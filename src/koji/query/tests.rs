@@ -122,7 +122,10 @@ fn the_history_of_a_build_may_be_empty_or_left_out() {
     let sent = query.call().encode().unwrap();
     assert!(sent.contains("<name>build</name><value><int>7</int>"), "{sent}");
     assert_eq!(query.read(Struct::new().into()), Ok(Vec::new()));
-    assert_eq!(query.read(Struct::new().with("tag_listing", Value::Array(Vec::new())).into()), Ok(Vec::new()));
+    assert_eq!(
+        query.read(Struct::new().with("tag_listing", Value::Array(Vec::new())).into()),
+        Ok(Vec::new())
+    );
     assert!(query.read(Struct::new().with("tag_listing", 3).into()).is_err());
     assert!(query.read(Value::Nil).is_err());
 }

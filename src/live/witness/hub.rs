@@ -60,7 +60,9 @@ impl Hub {
     /// Finds out what an inquiry asks for.
     pub async fn answer(&self, inquiry: Inquiry) -> Report {
         match inquiry {
-            Inquiry::Builds(builds) => Report::Builds(self.builds(builds).await.map_err(|error| told(&error))),
+            Inquiry::Builds(builds) => {
+                Report::Builds(self.builds(builds).await.map_err(|error| told(&error)))
+            }
             Inquiry::Past(past) => Report::Past(self.past(&past).await),
         }
     }
@@ -69,16 +71,16 @@ impl Hub {
         let Builds { questions, asked_at, scope } = builds;
         let all: Vec<u64> = questions.iter().map(|question| question.build_id).collect();
         let rows = self.all(&all, query::build_history, asked_at).await?;
-        let histories: Vec<Option<History>> = rows
-            .into_iter()
-            .map(|rows| rows.ok().map(|rows| read::history(&rows, &scope)))
-            .collect();
+        let histories: Vec<Option<History>> =
+            rows.into_iter().map(|rows| rows.ok().map(|rows| read::history(&rows, &scope))).collect();
         // When it was complete matters only of what may be new.
-        let may_be_new = |history: &Option<History>| {
-            matches!(history, Some(History::Tagged { earlier, .. }) if earlier.is_empty())
-        };
-        let wanted: Vec<u64> =
-            all.iter().zip(&histories).filter(|(_, history)| may_be_new(history)).map(|(id, _)| *id).collect();
+        let may_be_new = |history: &Option<History>| matches!(history, Some(History::Tagged { earlier, .. }) if earlier.is_empty());
+        let wanted: Vec<u64> = all
+            .iter()
+            .zip(&histories)
+            .filter(|(_, history)| may_be_new(history))
+            .map(|(id, _)| *id)
+            .collect();
         let found = self.all(&wanted, |id| query::get_build(whole(id)), asked_at).await?;
         let found: BTreeMap<u64, Result<Option<Build>, Fault>> = wanted.into_iter().zip(found).collect();
         let finding = |(question, history): (Question, Option<History>)| {
