@@ -332,6 +332,9 @@ impl Engine {
 
     fn finish_told(&mut self, mut held: HeldEvent, reason: Reason) {
         held.evidence = told_evidence(&held);
+        // A build may be held twice: tagged again after it was untagged.
+        let is_submitted = self.known.seen.is_submitted(held.event.build);
+        let reason = if is_submitted { Reason::AlreadySubmitted } else { reason };
         self.finish(&held, reason);
     }
 }

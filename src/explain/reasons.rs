@@ -335,7 +335,10 @@ fn clock(why: &Why, step: &Step, rules: Option<&Rules>) -> Vec<String> {
         ));
     }
     let by_itself = step.command.is_none()
-        && !matches!(reason, Some(Reason::DroppedByRule | Reason::ReleasedByRule | Reason::Superseded));
+        && !matches!(
+            reason,
+            Some(Reason::DroppedByRule | Reason::ReleasedByRule | Reason::Superseded | Reason::KojiSaysFresh)
+        );
     let waited = step.decided_at.map(|decided| decided - why.effective_at);
     if let (Some(waited), Some(rules)) = (waited, rules)
         && waited == rules.hold_back

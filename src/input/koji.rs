@@ -26,8 +26,10 @@ pub struct Counts {
     pub younger: u64,
 }
 
-/// Reads what is in a tag, without what it inherits, and gives each build that was tagged before `begin` to `take`; all of them
-/// where that is `None`. A build that was tagged after the tag was left is given a time after that.
+/// Reads what is in a tag, without what it inherits.
+///
+/// Gives each build that was tagged before `begin` to `take`; all of them where that is `None`. A build that was tagged after
+/// the tag was left is given a time after that.
 ///
 /// # Errors
 /// Where the hub does not answer, or not with a list; builds before that were given.
@@ -37,7 +39,7 @@ pub async fn read(
     begin: Option<Second>,
     mut take: impl FnMut(KnownBuild),
 ) -> Result<Counts, CallError> {
-    let began = match begin {
+    let cut = match begin {
         Some(begin) => Some(event_before(hub, begin).await?),
         None => None,
     };
@@ -50,7 +52,7 @@ pub async fn read(
     let mut rows = pin!(hub.list(query::list_tagged(&tag.tag, TaggedFilter::default())));
     while let Some(row) = rows.next().await {
         let row = row?;
-        if began.is_some_and(|began| row.koji_event_id > began) {
+        if cut.is_some_and(|cut| row.koji_event_id > cut) {
             counts.younger += 1;
             continue;
         }

@@ -47,7 +47,7 @@ pub struct Past {
 }
 
 /// One comparison.
-struct Pass {
+struct Comparison {
     /// From when on; `None`: from where the last one ended, and [`OVERLAP`] before.
     since: Option<Second>,
     dry_run: bool,
@@ -63,8 +63,8 @@ pub(super) struct Reconcile {
     cursor: Option<Second>,
     /// When it is compared by itself.
     due: Duration,
-    under_way: Option<(Pass, Past)>,
-    waiting: VecDeque<Pass>,
+    under_way: Option<(Comparison, Past)>,
+    waiting: VecDeque<Comparison>,
     failures: u32,
     trouble: Option<String>,
     seed: u64,
@@ -115,10 +115,10 @@ impl Runner {
             return None;
         }
         let is_due = now.mono >= self.reconcile.due;
-        let by_itself = || Pass { since: None, dry_run: false, reply: None };
-        let pass = self.reconcile.waiting.pop_front().or_else(|| is_due.then(by_itself))?;
-        let past = Past { since: self.since(pass.since, now), tags: Scope::of(&self.engine).family };
-        self.reconcile.under_way = Some((pass, past.clone()));
+        let by_itself = || Comparison { since: None, dry_run: false, reply: None };
+        let comparison = self.reconcile.waiting.pop_front().or_else(|| is_due.then(by_itself))?;
+        let past = Past { since: self.since(comparison.since, now), tags: Scope::of(&self.engine).family };
+        self.reconcile.under_way = Some((comparison, past.clone()));
         Some(past)
     }
 
@@ -143,17 +143,17 @@ impl Runner {
         if self.reconcile.waiting.len() >= WAITING_MAX {
             return reply(refused(RefusalKind::Refused, "others wait for the same already: try again later"));
         }
-        self.reconcile.waiting.push_back(Pass { since, dry_run, reply: Some(reply) });
+        self.reconcile.waiting.push_back(Comparison { since, dry_run, reply: Some(reply) });
     }
 
     /// Takes the history that was asked for, or why it did not come.
     pub(super) fn take_past(&mut self, rows: Result<Vec<HistoryRow>, String>, now: Now) {
-        let Some((pass, past)) = self.reconcile.under_way.take() else { return };
+        let Some((comparison, past)) = self.reconcile.under_way.take() else { return };
         match rows {
-            Ok(rows) => self.compare(pass, &past, &rows, now),
+            Ok(rows) => self.compare(comparison, &past, &rows, now),
             Err(error) => {
                 let text = format!("Koji's history cannot be compared with what the bus brought: {error}");
-                if let Some(reply) = pass.reply {
+                if let Some(reply) = comparison.reply {
                     return reply(Answer::Refused(Refusal { kind: RefusalKind::Failed, text }));
                 }
                 self.reconcile.due = now.mono + after_failure(self.reconcile.failures, self.reconcile.seed);
@@ -164,8 +164,8 @@ impl Runner {
         }
     }
 
-    fn compare(&mut self, pass: Pass, past: &Past, rows: &[HistoryRow], now: Now) {
-        let Pass { since, dry_run, reply } = pass;
+    fn compare(&mut self, comparison: Comparison, past: &Past, rows: &[HistoryRow], now: Now) {
+        let Comparison { since, dry_run, reply } = comparison;
         let Some(until) = self.engine.watermark().map(|watermark| watermark - GRACE) else { return };
         let mut lines = Vec::new();
         let mut missed = 0u64;

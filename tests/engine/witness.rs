@@ -107,6 +107,16 @@ fn an_answer_that_decides_nothing_leaves_the_version_of_the_hold() {
 }
 
 #[test]
+fn a_build_that_is_held_twice_is_admitted_once() {
+    let mut story = Story::new(&settings());
+    story.tell("100 tag f42 7\n110 untag f42 7\n120 tag f42 7\n300 tick");
+    assert_eq!(story.holds(), ["h1 unproven 2"]);
+    say(&mut story, 400, |_| Some(new(0)));
+    assert_eq!(story.holds(), Vec::<String>::new());
+    story.expect("7 no_fresh_evidence, no_fresh_evidence, koji_says_fresh, already_submitted");
+}
+
+#[test]
 fn an_old_build_that_koji_knows_is_known_from_then_on() {
     let mut story = Story::new(&settings());
     story.tell("100 tag f42 7\n200 tick");
@@ -147,15 +157,15 @@ fn new_members_of_a_burst_wait_while_it_may_turn_out_a_mass_rebuild() {
 #[test]
 fn a_burst_of_many_new_builds_of_one_person_becomes_a_mass_rebuild() {
     let mut story = Story::new(&settings());
-    story.tell("100x30 tag f42 1..200 by ada\n100x30 tag f42 301..340 by bodhi\n400 tick");
+    story.tell("100x30 tag f42 1..220 by ada\n100x30 tag f42 301..340 by bodhi\n400 tick");
     say(&mut story, 500, |_| Some(new(0)));
-    assert_eq!(story.holds(), ["h2 mass_rebuild 200"], "what the gating tagged does not count");
-    story.expect("1..200 no_fresh_evidence, mass_rebuild\n301..340 no_fresh_evidence, koji_says_fresh");
+    assert_eq!(story.holds(), ["h2 mass_rebuild 220"], "what the gating tagged does not count");
+    story.expect("1..220 no_fresh_evidence, mass_rebuild\n301..340 no_fresh_evidence, koji_says_fresh");
     // What comes after it of the same person waits too.
     story.tell("450 tag f42 900 by ada\n600 tick");
     say(&mut story, 700, |_| Some(new(0)));
     story.expect(
-        "1..200 no_fresh_evidence, mass_rebuild\n301..340 no_fresh_evidence, koji_says_fresh\n900 no_fresh_evidence, mass_rebuild",
+        "1..220 no_fresh_evidence, mass_rebuild\n301..340 no_fresh_evidence, koji_says_fresh\n900 no_fresh_evidence, mass_rebuild",
     );
 }
 

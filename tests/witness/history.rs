@@ -31,6 +31,8 @@ async fn a_message_that_the_bus_lost_is_found_and_judged() {
     stage.live(6 * 3_600, 60).await;
     assert_eq!(stage.admitted(), nvrs("new", 0..2));
     assert_eq!(stage.fate("old0-1-1.fc42"), ["held no_fresh_evidence", "dropped known_build"]);
+    let explained = stage.explained("new1-1-1.fc42");
+    assert!(explained.contains("It was found in Koji's own history."), "{explained}");
     let koji = stage.view().koji.unwrap();
     assert_eq!(koji.missed, 2);
     assert!(koji.compared_until > Some(stage.second(5 * 3_600)), "{koji:?}");

@@ -5,6 +5,7 @@
 
 mod evidence;
 mod history;
+#[expect(dead_code, reason = "nobody looks at heads of answers here")]
 #[path = "../common/hub_wire.rs"]
 mod hub_wire;
 mod import;

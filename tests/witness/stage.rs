@@ -290,6 +290,14 @@ impl Stage {
         )
     }
 
+    /// What `tidegate explain` says of a build, in one line.
+    pub(crate) fn explained(&self, nvr: &str) -> String {
+        let mut explain = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        let output = explain.args(["explain", nvr, "--state"]).arg(self.state()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     fn select(&self, question: &str, argument: &str) -> Vec<String> {
         let db = Connection::open_with_flags(self.state(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let mut statement = db.prepare(question).unwrap();
