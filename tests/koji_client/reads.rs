@@ -267,7 +267,7 @@ async fn of_many_questions_only_those_are_sent_that_were_not_answered_a_moment_a
         hub(vec![batch(vec![one(1), Value::from(fault)]), batch(vec![one(2), one(3)]), batch(vec![one(1)])])
             .await;
     let cache = Cache::new(client, 10);
-    let at_once = std::num::NonZeroU32::new(50).unwrap();
+    let at_once = NonZeroU32::new(50).unwrap();
     let ask = async |ids: &[i64], now| {
         let queries = ids.iter().map(|id| query::get_build(*id)).collect();
         let answers = cache.ask_all(queries, at_once, Second(now)).await.unwrap();
