@@ -131,7 +131,7 @@ fn the_history_of_a_build_may_be_empty_or_left_out() {
 
 #[test]
 fn the_newest_event_before_a_time_may_be_none() {
-    let query = last_event_before(crate::time::Second(1_795_489_734));
+    let query = last_event_before(Second(1_795_489_734));
     assert_eq!(query.read(Value::Nil), Ok(None));
     let event = Struct::new().with("id", 9).with("ts", 1_795_489_733.5);
     let found = query.read(event.into()).unwrap().unwrap();
