@@ -19,6 +19,7 @@ pub mod logging;
 mod output;
 mod packages;
 mod pause;
+mod reconcile;
 mod replay;
 mod run;
 mod score;
@@ -80,6 +81,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Holds(holds::Holds),
+    Reconcile(reconcile::Reconcile),
     Packages(packages::Packages),
     Reload(packages::Reload),
     #[command(name = "deadletters")]
@@ -141,6 +143,8 @@ enum Failure {
     #[error(transparent)]
     FakeHub(#[from] fake_hub::FakeHubError),
     #[error(transparent)]
+    Koji(#[from] known::KojiError),
+    #[error(transparent)]
     Live(#[from] run::LiveError),
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -193,6 +197,7 @@ impl Failure {
             | Self::Score(_)
             | Self::Backtest(_)
             | Self::FakeHub(_)
+            | Self::Koji(_)
             | Self::Demo(_)
             | Self::Socket(_)
             | Self::Unfit { .. }
@@ -232,6 +237,7 @@ pub fn run() -> ExitCode {
         Command::Pause(pause) => pause.run(),
         Command::Resume(resume) => resume.run(),
         Command::Holds(holds) => holds.run(),
+        Command::Reconcile(reconcile) => reconcile.run(),
         Command::Packages(packages) => packages.run(),
         Command::Reload(reload) => reload.run(),
         Command::DeadLetters(letters) => letters.run(),

@@ -36,6 +36,7 @@ pub mod trail;
 pub mod turn;
 pub mod verdict;
 pub mod window;
+pub mod witness;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -431,7 +432,7 @@ impl Engine {
         let Some(key) = self.triggers.get(index).map(|trigger| trigger.key) else { return };
         let id = self.holds.open_or_join(key, kind, self.now);
         let (event, evidence) = (Arc::clone(&detail.event), detail.evidence.clone());
-        self.holds.put(id, HeldEvent { event, reason, in_burst, held_at: self.now, evidence });
+        self.holds.put(id, HeldEvent { event, reason, in_burst, held_at: self.now, evidence, told: None });
         detail.hold = Some(id);
         self.decide_event(reason, in_burst.then_some(id), detail);
     }

@@ -1,6 +1,7 @@
 //! Reads files of records: lines, plain or compressed, gigabytes in bounded memory.
 
 pub mod known;
+pub mod koji;
 pub mod lists;
 pub mod sidecar;
 

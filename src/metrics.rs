@@ -65,7 +65,10 @@ impl Metrics {
             show_holds(&families, kind.word(), &view.holds, view.told_at);
         }
         show_packages(&families, &view.packages, view.told_at);
+        let koji = view.koji.unwrap_or_default();
+        families.set(&t::KOJI_COMPARED, &[], second(koji.compared_until));
         for (metric, value) in [
+            (&t::KOJI_WAITING, koji.waiting),
             (&t::DEAD_LETTERS, view.dead_letters),
             (&t::KNOWN_BUILDS, view.known_builds),
             (&t::TRAILS, view.trails),
@@ -74,6 +77,8 @@ impl Metrics {
             families.set(metric, &[], whole(value));
         }
         for (metric, value) in [
+            (&t::KOJI_ASKED, koji.asked),
+            (&t::KOJI_MISSED, koji.missed),
             (&t::BURSTS, view.runs),
             (&t::SUBMITTED, view.submitted),
             (&t::COMMANDS, view.commands),

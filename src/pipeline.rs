@@ -80,6 +80,8 @@ pub struct Pipeline {
     pub packages: PackageLists,
     /// The Koji hub that is asked for evidence; `None`: none is asked.
     pub evidence_hub: Option<String>,
+    /// How often the history of that hub is compared with what the bus brought.
+    pub reconcile: Seconds,
     /// Builds that follow each other within this time go together; `None`: no batches.
     pub batch_gap: Option<Seconds>,
     /// The load of Koji's builders, 0 to 1, above which nothing is submitted.

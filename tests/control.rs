@@ -6,10 +6,12 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tidegate::live::ask::{Answer, Ask, HeldLine, HoldLine, HoldPage, Refusal, RefusalKind, Request};
+use tidegate::live::ask::{
+    Answer, Ask, HeldLine, HoldLine, HoldPage, MissedLine, Reconciled, Refusal, RefusalKind, Request,
+};
 use tidegate::live::pause::{Kind, Pause, PauseError, Pauses};
 use tidegate::live::socket::{Asked, CONNECTIONS_MAX, Socket, path_of};
-use tidegate::live::view::{Intake, PackagesView, Submission, View};
+use tidegate::live::view::{Intake, KojiView, PackagesView, Submission, View};
 use tidegate::time::Second;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -81,6 +83,7 @@ impl Model {
             dead_letters: 1,
             runs: 1,
             commands: 0,
+            koji: Some(KojiView { waiting: 21, asked: 1_050, compared_until: Some(T), missed: 3 }),
         }
     }
 
@@ -139,6 +142,13 @@ impl Model {
                 Self::refused(RefusalKind::NotFound, &"no such hold")
             }
             Request::AcceptPackages { .. } => Answer::PackagesAccepted { version: "9a".into(), names: 1_000 },
+            Request::Reconcile { since, dry_run } => {
+                let missed =
+                    MissedLine { nvr: EVIL.into(), build_id: 7, tag: EVIL.into(), what: "tag".into(), at: T };
+                let (since, until) = (since.unwrap_or(T), Second(T.0 + 600));
+                let missed = vec![missed];
+                Answer::Reconciled(Reconciled { since, until, builds: 1_500, missed, more: 1, dry_run })
+            }
             Request::Reload => Answer::Reloaded { hash: "2a".into(), changed: vec!["governor.rate".into()] },
             Request::Retry { letter, .. } => Answer::Letter { letter, outcome: "retried".into() },
             Request::Discard { letter, .. } => Answer::Letter { letter, outcome: "discarded".into() },
@@ -215,6 +225,13 @@ async fn every_command_says_what_was_done() {
             "2 builds of h3 would",
             "decided/1",
         ),
+        (
+            &["reconcile", "--since", "2025-02-03", "--dry-run"],
+            0,
+            "from 2025-02-03T00:00:00Z to 2025-02-04T06:10:00Z, 1,500 builds in Koji's history: 2 messages are missing; nothing was changed",
+            "reconciled/1",
+        ),
+        (&["reconcile"], 0, "2 messages were missing, and are judged now", "reconciled/1"),
         (&["packages", "show"], 0, "takes none", "packages/1"),
         (&["packages", "accept", "--reason", "x"], 0, "1,000 names", "packages_accepted/1"),
         (&["reload"], 0, "governor.rate", "reload/1"),

@@ -13,6 +13,7 @@ use std::process::{Command, Output};
 use tidegate::engine::command::{Action, HoldCommand};
 use tidegate::engine::decision::{HoldId, Reason};
 use tidegate::engine::hold::Selection;
+use tidegate::engine::witness::{Finding, Witnessed};
 use tidegate::replay::{Options, replay};
 use tidegate::settings::{FamilyTag, HoldAction, HoldRule, Settings};
 use tidegate::state::{Batch, State};
@@ -28,6 +29,8 @@ struct Case {
     messages: String,
     packages: Option<&'static str>,
     commands: Vec<(Selection, Action, &'static str, &'static str)>,
+    /// What Koji says of the held builds.
+    witnessed: Option<Witnessed>,
     asked: &'static str,
     /// The file of decisions is given too.
     with_decisions: bool,
@@ -44,6 +47,7 @@ impl Default for Case {
             messages: String::new(),
             packages: None,
             commands: Vec::new(),
+            witnessed: None,
             asked: "bash-5.2.37-1.fc42",
             with_decisions: false,
         }
@@ -227,6 +231,14 @@ fn case(reason: Reason) -> Case {
             tag(100, "2", "f42"),
             tick(200),
         ]),
+        Reason::KojiSaysFresh => Case {
+            witnessed: Some(Witnessed::Tagged {
+                completed: Some(Second(T - 3_600)),
+                earlier: Vec::new(),
+                rebuild: None,
+            }),
+            ..nothing_known
+        },
         Reason::NoFreshEvidence => Case { messages: flood(), ..Case::default() },
         Reason::MassRebuild => streamed(&[
             state_change(-50_000, "1", 1),
@@ -285,6 +297,7 @@ fn explained(case: &Case, more: &[&str]) -> Output {
     };
     replay(case.settings.clone(), &options, &mut |_, _| ()).unwrap();
     command(case, &file("state.db"));
+    witness(case, &file("state.db"));
     let mut explain = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     explain.args(["explain", case.asked, "--state"]).arg(file("state.db")).args(more);
     if case.with_decisions {
@@ -310,6 +323,18 @@ fn command(case: &Case, path: &Path) {
         let decisions = engine.take_output().decisions;
         state.commit(&mut engine, &Batch { decisions: &decisions, ..Batch::default() }).unwrap();
     }
+}
+
+/// Lets Koji speak.
+fn witness(case: &Case, path: &Path) {
+    let Some(witnessed) = &case.witnessed else { return };
+    let mut state = State::open(path, false).unwrap();
+    let mut engine = state.load(case.settings.clone(), [0]).unwrap().engine;
+    let questions: Vec<_> = engine.questions().collect();
+    let said = |question| Finding { question, asked_at: Second(T + 300), witnessed: witnessed.clone() };
+    engine.koji_says(&questions.into_iter().map(said).collect::<Vec<_>>());
+    let decisions = engine.take_output().decisions;
+    state.commit(&mut engine, &Batch { decisions: &decisions, ..Batch::default() }).unwrap();
 }
 
 fn golden(name: &str) -> PathBuf {

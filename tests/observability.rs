@@ -12,7 +12,7 @@ use tidegate::live::ask::HoldLine;
 use tidegate::live::heartbeat::Heartbeat;
 use tidegate::live::http::{Bounds, Observed, serve_within};
 use tidegate::live::pause::{Kind as PauseKind, Pause};
-use tidegate::live::view::{Intake, PackagesView, PartitionView, Submission, View};
+use tidegate::live::view::{Intake, KojiView, PackagesView, PartitionView, Submission, View};
 use tidegate::metrics::Metrics;
 use tidegate::metrics::table::{Kind, Sets, TABLE};
 use tidegate::time::Second;
@@ -75,6 +75,7 @@ fn view() -> View {
         dead_letters: 15,
         runs: 16,
         commands: 17,
+        koji: Some(KojiView { waiting: 18, asked: 19, compared_until: Some(Second(NOW - 700)), missed: 20 }),
     }
 }
 

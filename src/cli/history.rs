@@ -93,13 +93,13 @@ impl FromState {
 
 /// A time as it is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
+pub(super) enum When {
     At(Second),
     Before(Seconds),
 }
 
 impl When {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let day = Second::parse(&format!("{text}T00:00:00Z"));
         if let Some(at) = Second::parse(text).or(day) {
             return Ok(Self::At(at));
@@ -121,7 +121,7 @@ impl When {
         })
     }
 
-    fn resolve(self, newest: Second) -> Second {
+    pub(super) fn resolve(self, newest: Second) -> Second {
         match self {
             Self::At(at) => at,
             Self::Before(length) => newest - length,

@@ -10,11 +10,29 @@ use serde::Serialize;
 use super::output::{Column, Format, OutputArgs, Table, plain};
 use super::{Failure, PipelineArgs, say};
 use crate::input::known::KnownBuild;
+use crate::input::koji;
+use crate::koji::client::{Client, ClientSettings, SetupError};
+use crate::koji::error::CallError;
+use crate::live::open::BEGIN;
+use crate::live::shell::Clock;
+use crate::pipeline::Begin;
 use crate::replay::{ReplayError, import};
+use crate::settings::{FamilyTag, Trigger};
 use crate::state::{Batch, State};
+use crate::text::grouped;
+use crate::time::Second;
+
+/// The longest list of a tag that is read: a million builds take less than 2 GiB.
+const LISTING_MAX_BYTES: u64 = 4 << 30;
+/// Builds after which it is said how many there are.
+const PROGRESS_EACH: u64 = 10_000;
 
 /// Import, export or count the known builds of a state
 #[derive(Debug, Args)]
+#[command(before_long_help = "Examples:
+  tidegate known import pipelines/eln.toml --set trigger.follow=f45 --state eln.db --from-koji
+  tidegate known import pipelines/eln.toml --set trigger.follow=f45 --state eln.db known.jsonl
+  tidegate known stats pipelines/eln.toml --set trigger.follow=f45 --state eln.db")]
 pub(super) struct Known {
     #[command(subcommand)]
     command: KnownCommand,
@@ -22,13 +40,19 @@ pub(super) struct Known {
 
 #[derive(Debug, Subcommand)]
 enum KnownCommand {
-    /// Read known builds into a state: JSON lines with `build_id`, `nvr`, `tag`, `tagged_at`.
+    /// Read known builds into a state: from files of JSON lines with `build_id`, `nvr`, `tag`, `tagged_at`, or from Koji.
     Import {
         #[command(flatten)]
         common: Common,
         /// Files of known builds; `-` is standard input.
-        #[arg(required = true)]
+        #[arg(required_unless_present = "from_koji", conflicts_with = "from_koji")]
         files: Vec<PathBuf>,
+        /// Ask the hub of the pipeline (evidence.hub) what is in its tags, without a login.
+        #[arg(long)]
+        from_koji: bool,
+        /// Only what is in this tag; may be given several times. By default all tags of the family.
+        #[arg(long, value_name = "TAG", requires = "from_koji")]
+        tag: Vec<String>,
     },
     /// Write the known builds of a state as JSON lines.
     Export {
@@ -62,7 +86,8 @@ struct Common {
 impl Known {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.command {
-            KnownCommand::Import { common, files } => import_files(&common, &files),
+            KnownCommand::Import { common, tag, from_koji: true, .. } => import_from_koji(&common, &tag),
+            KnownCommand::Import { common, files, .. } => import_files(&common, &files),
             KnownCommand::Export { common, tag } => export(&common, tag.as_deref()),
             KnownCommand::Stats { common, output } => stats(&common, &output),
         }
@@ -85,6 +110,86 @@ fn import_files(common: &Common, files: &[PathBuf]) -> Result<(), Failure> {
     state.commit(&mut engine, &Batch::default())?;
     say(&format!("{count} known builds read into {}", common.state.display()));
     Ok(())
+}
+
+/// Why nothing came from Koji; the state is as it was.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KojiError {
+    #[error(
+        "pipeline {0}: it names no hub to ask: state evidence.ask_koji = true and evidence.hub, in the file or by --set"
+    )]
+    NoHub(String),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("nothing was imported: {0}")]
+    Call(#[from] CallError),
+}
+
+/// Reads what is in tags of the hub into the state, all in one transaction: half of it would pass for all.
+fn import_from_koji(common: &Common, only: &[String]) -> Result<(), Failure> {
+    let pipeline = common.pipeline.load()?;
+    let address = pipeline.evidence_hub.as_deref().ok_or_else(|| KojiError::NoHub(pipeline.name.clone()))?;
+    let settings = ClientSettings { listing_bytes: LISTING_MAX_BYTES, ..ClientSettings::new(address) };
+    let hub = Client::new(&settings).map_err(KojiError::from)?;
+    let (mut state, mut engine) = open(common)?;
+    let begin = begin(&state, pipeline.begin)?;
+    let Trigger { tag: trigger, family, .. } = engine.settings().trigger.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for tag in chosen(family, only) {
+        let shown = crate::text::escaped(&tag.tag).to_string();
+        if begin.is_none() && tag.tag == trigger {
+            say(&format!(
+                "{shown}: left out. The pipeline judges the oldest messages that are kept, so that it is not known which of its builds they are about"
+            ));
+            continue;
+        }
+        let mut read = 0u64;
+        let take = |build: KnownBuild| {
+            engine.know(None, build.build_id, &build.tag, build.tagged_at);
+            read += 1;
+            if read.is_multiple_of(PROGRESS_EACH) {
+                say(&format!("{shown}: {} builds", grouped(read)));
+            }
+        };
+        let counts = runtime.block_on(koji::read(&hub, &tag, begin, take)).map_err(KojiError::from)?;
+        let younger = match (counts.younger, begin) {
+            (0, _) | (_, None) => String::new(),
+            (count, Some(begin)) => {
+                format!(
+                    "; {} were tagged after {begin}, where the pipeline begins: the bus tells of those",
+                    grouped(count)
+                )
+            }
+        };
+        say(&format!("{shown}: {} known builds{younger}", grouped(counts.taken)));
+    }
+    state.commit(&mut engine, &Batch::default())?;
+    say(&format!("read into {}", common.state.display()));
+    Ok(())
+}
+
+/// From when on the pipeline judges; `None`: from the oldest message on.
+fn begin(state: &State, begin: Begin) -> Result<Option<Second>, Failure> {
+    if let Some(text) = state.meta(BEGIN)? {
+        return Ok(Second::parse(&text));
+    }
+    Ok(match begin {
+        Begin::Now => Some(Clock::start().now().wall),
+        Begin::At(at) => Some(at),
+        Begin::Earliest => None,
+    })
+}
+
+/// The tags to read: those that were named, else all of the family.
+fn chosen(family: Vec<FamilyTag>, only: &[String]) -> Vec<FamilyTag> {
+    if only.is_empty() {
+        return family;
+    }
+    let named = |tag: &String| {
+        let known = family.iter().find(|member| member.tag == *tag).cloned();
+        known.unwrap_or_else(|| FamilyTag { tag: tag.clone(), left_at: None })
+    };
+    only.iter().map(named).collect()
 }
 
 fn export(common: &Common, only: Option<&str>) -> Result<(), Failure> {

@@ -136,6 +136,7 @@ impl Run {
             accept_cold: self.accept_cold,
             read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
             outputs: pipeline.outputs.clone(),
+            reconcile: pipeline.evidence_hub.as_ref().map(|_| pipeline.reconcile),
             batch_records: self.batch_records,
             who: std::env::var("USER").unwrap_or_else(|_| "whoever started it".to_owned()),
         };
@@ -179,7 +180,7 @@ impl Run {
         listener: std::net::TcpListener,
         watchers: Watchers,
     ) -> Result<(), LiveError> {
-        let Running { inputs, view, notices, mut ended } = running;
+        let Running { inputs, view, notices, inquiries, mut ended } = running;
         let listener = TcpListener::from_std(listener)?;
         tracing::info!(
             address = %listener.local_addr()?, socket = %socket.path().display(),
@@ -196,6 +197,7 @@ impl Run {
         services::operators(asked, inputs.clone(), move || read(&file, &overrides));
         services::packages(&site, &inputs)?;
         services::announce(&site, notices, &inputs)?;
+        services::koji(&site, inquiries, &inputs)?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -13,7 +13,7 @@ use super::packages::{PackagesDocument, in_words};
 use super::pause::{PauseDocument, end};
 use crate::engine::decision::Outcome;
 use crate::live::ask::{Answer, Request};
-use crate::live::view::{Intake, PartitionView, Submission, View};
+use crate::live::view::{Intake, KojiView, PartitionView, Submission, View};
 use crate::text::{escaped, grouped};
 use crate::time::Second;
 
@@ -72,8 +72,25 @@ struct Document<'a> {
     dead_letters: u64,
     bursts: u64,
     commands: u64,
+    koji: Option<KojiDocument>,
     troubles: &'a [String],
     attention: &'a [String],
+}
+
+#[derive(Serialize)]
+struct KojiDocument {
+    waiting: u64,
+    asked: u64,
+    #[serde(serialize_with = "crate::explain::facts::iso")]
+    compared_until: Option<Second>,
+    missed: u64,
+}
+
+impl From<KojiView> for KojiDocument {
+    fn from(view: KojiView) -> Self {
+        let KojiView { waiting, asked, compared_until, missed } = view;
+        Self { waiting, asked, compared_until, missed }
+    }
 }
 
 #[derive(Serialize)]
@@ -151,6 +168,7 @@ fn document<'a>(view: &'a View, attention: &'a [String]) -> Document<'a> {
         dead_letters: view.dead_letters,
         bursts: view.runs,
         commands: view.commands,
+        koji: view.koji.map(KojiDocument::from),
         troubles: &view.troubles,
         attention,
     }
@@ -233,8 +251,20 @@ fn lines(view: &View) -> impl Iterator<Item = (&'static str, String)> {
         ("packages", in_words(&view.packages)),
         ("dead letters", grouped(view.dead_letters)),
     ];
+    all.extend(view.koji.as_ref().map(|koji| ("koji", koji_in_words(koji))));
     all.extend(pauses);
     all.into_iter()
+}
+
+fn koji_in_words(koji: &KojiView) -> String {
+    let KojiView { waiting, asked, compared_until, missed } = koji;
+    let compared = compared_until.map_or("not compared yet".to_owned(), |at| format!("compared up to {at}"));
+    format!(
+        "{} held builds wait for its word, {} asked about; its history: {compared}, {} messages were missing",
+        grouped(*waiting),
+        grouped(*asked),
+        grouped(*missed)
+    )
 }
 
 fn screen(to: &mut impl Write, view: &View, attention: &[String], out: Out) -> Result<(), Failure> {

@@ -108,7 +108,7 @@ pub fn known(filled: bool, facts: u64) -> Check {
 
 /// There are no known builds, and why.
 pub fn no_known(found: &str) -> Check {
-    let remedy = "fill them with `tidegate known import PIPELINE --state DB FILE`, or start with --accept-cold: then what nothing proves new is held";
+    let remedy = "fill them with `tidegate known import PIPELINE --state DB FILE`, or from Koji with --from-koji instead of FILE, or start with --accept-cold: then what nothing proves new is held";
     Check::failed("known builds", found, remedy)
 }
 

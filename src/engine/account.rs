@@ -32,8 +32,46 @@ impl Counts {
 pub struct Account {
     /// By partition, in their order.
     partitions: Vec<(u32, Counts)>,
-    /// In the order of [`Reason::ALL`].
+    /// In the order of [`Reason::ALL`]; written down by their words, so that a version with more of them reads it.
+    #[serde(with = "by_word")]
     reasons: Vec<u64>,
+}
+
+/// Counts by reason as (word, count).
+mod by_word {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Reason;
+
+    pub(super) fn serialize<S: Serializer>(counts: &[u64], to: S) -> Result<S::Ok, S::Error> {
+        let words = Reason::ALL.iter().map(|reason| reason.word()).zip(counts);
+        words.filter(|(_, count)| **count > 0).collect::<Vec<_>>().serialize(to)
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Words(Vec<(String, u64)>),
+        /// As they were written before: by their places, when there were fewer reasons.
+        Places(Vec<u64>),
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+        let words: Vec<(String, u64)> = match Written::deserialize(from)? {
+            Written::Words(words) => words,
+            Written::Places(counts) => {
+                let before = Reason::ALL.iter().filter(|reason| **reason != Reason::KojiSaysFresh);
+                before.map(|reason| reason.word().to_owned()).zip(counts).collect()
+            }
+        };
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = |reason: &Reason| {
+            words.iter().find(|(word, _)| word == reason.word()).map_or(0, |(_, count)| *count)
+        };
+        Ok(Reason::ALL.iter().map(count).collect())
+    }
 }
 
 impl Account {
@@ -131,6 +169,21 @@ mod tests {
             (1, 0, 1)
         );
         assert!(account.is_balanced());
+    }
+
+    #[test]
+    fn counts_by_reason_are_read_as_they_are_and_as_they_were_written() {
+        let mut account = Account::default();
+        assert_eq!(serde_json::from_str::<Account>("{\"partitions\":[],\"reasons\":[]}").unwrap(), account);
+        account.receive(0);
+        account.decide(0, Reason::NoFreshEvidence);
+        let text = serde_json::to_string(&account).unwrap();
+        assert!(text.contains("[\"no_fresh_evidence\",1]"), "{text}");
+        assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), account);
+        let before = "\"reasons\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0]";
+        let old = text.replace("\"reasons\":[[\"no_fresh_evidence\",1]]", before);
+        assert_ne!(old, text);
+        assert_eq!(serde_json::from_str::<Account>(&old).unwrap(), account);
     }
 
     #[test]

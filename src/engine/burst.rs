@@ -275,6 +275,16 @@ impl Burst {
         }
     }
 
+    /// A member of a burst turned out to be of a class, after it was decided that nothing was known of it.
+    pub fn told(&mut self, class: Class, actor: Name, now: Second) {
+        self.memory.change(Class::Unproven, class, actor, now);
+    }
+
+    /// New builds that are remembered now: of all, and of one actor.
+    pub fn remembered_fresh(&self, actor: Name, now: Second) -> (f64, f64) {
+        (self.memory.fresh(now), self.memory.fresh_of(actor, now))
+    }
+
     /// Whether an actor was seen to merge a mass rebuild into this tag a short while ago.
     pub fn is_mass_rebuilder(&self, rules: &Rules, actor: Name, now: Second) -> bool {
         !rules.gating.contains(&actor)

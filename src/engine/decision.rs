@@ -123,6 +123,8 @@ reasons! {
     Completed = "completed" in Submitted,
     /// Fresh: the build was seen in a candidate, side or rebuild tag.
     Trail = "trail" in Submitted,
+    /// Fresh: Koji was asked, and says so.
+    KojiSaysFresh = "koji_says_fresh" in Submitted,
     /// An operator released it.
     ReleasedByOperator = "released_by_operator" in Submitted,
     /// The stated rule of its hold released it.
@@ -217,6 +219,9 @@ pub struct Evidence {
     pub burst_trail: Option<(Name, Second)>,
     /// The mass-rebuild tag it was seen in.
     pub rebuild: Option<Name>,
+    /// When it was complete, as Koji said when it was asked, and that it is new.
+    #[serde(default)]
+    pub koji: Option<Second>,
 }
 
 /// What a burst looked like when one of its members was judged.

@@ -9,6 +9,7 @@ use super::decision::{Evidence, HoldId, Reason};
 use super::event::TagEvent;
 use super::journal::Journal;
 use super::names::Name;
+use super::witness::{Place, Told};
 use crate::event::Position;
 use crate::time::Second;
 
@@ -63,6 +64,9 @@ pub struct HeldEvent {
     pub held_at: Second,
     /// What was known of it then.
     pub evidence: Evidence,
+    /// What Koji said of it last, where it was asked.
+    #[serde(default)]
+    pub told: Option<Told>,
 }
 
 /// A group of builds withheld.
@@ -211,6 +215,17 @@ impl HoldBook {
             self.journal.note(|| HoldChange::Took(id, held.event.position));
         }
         taken
+    }
+
+    /// Notes what Koji said of a member, and the mass-rebuild tag that it named. What an operator sees of the hold is the
+    /// same: its version stays.
+    pub fn tell(&mut self, id: HoldId, place: Place, told: Told, rebuild: Option<Name>) {
+        let Some(held) = self.holds.get_mut(&id).and_then(|hold| hold.members.get_mut(&place)) else {
+            return;
+        };
+        held.told = Some(told);
+        held.evidence.rebuild = held.evidence.rebuild.or(rebuild);
+        self.journal.note(|| HoldChange::Put(id, Box::new(held.clone())));
     }
 
     /// Closes a hold that holds nothing. Gives whether it did.

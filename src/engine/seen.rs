@@ -181,6 +181,11 @@ impl Seen {
         self.entries.get(key).map(Entry::first)
     }
 
+    /// Whether a build is in a tag, as far as is known: `None` where it was never seen there.
+    pub fn is_in(&self, key: BuildInTag) -> Option<bool> {
+        self.entries.get(key).map(|entry| !entry.revoked)
+    }
+
     /// Takes note that a build was submitted: for ever.
     pub fn submit(&mut self, build: BuildKey) {
         self.journal.note(|| SeenFact::Submitted(build));

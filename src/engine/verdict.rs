@@ -7,6 +7,7 @@ use super::event::TagEvent;
 use super::evidence::Standing;
 use super::hold::{HeldEvent, HoldKind};
 use super::save::Change;
+use super::witness::Told;
 use crate::settings::HoldAction;
 use crate::time::Second;
 use std::sync::Arc;
@@ -177,7 +178,10 @@ impl Engine {
             }
             HoldAction::Drain => {
                 let known = &self.known;
-                let fresh = |held: &HeldEvent| known.judge(&held.event, now).0 == Standing::Fresh;
+                let fresh = |held: &HeldEvent| {
+                    held.told.is_some_and(Told::is_fresh)
+                        || known.judge(&held.event, now).0 == Standing::Fresh
+                };
                 let held = self.holds.take(id, fresh);
                 self.release(held, Reason::ReleasedByRule, false);
             }

@@ -111,6 +111,9 @@ pub struct Why {
     pub trail: Option<InTag>,
     /// An appearance that proves nothing: it was in a burst of its tag.
     pub trail_in_burst: Option<InTag>,
+    /// When it was complete, as Koji said when it was asked, and that it is new.
+    #[serde(serialize_with = "iso")]
+    pub koji_completed_at: Option<Second>,
     /// The mass-rebuild tag it was seen in.
     pub rebuild_tag: Option<String>,
     /// The burst it was a member of.

@@ -45,6 +45,11 @@ pub(super) fn head(step: &Step) -> String {
             let seen = why.and_then(|why| why.trail.as_ref()).map(in_tag).unwrap_or_default();
             return format!("Submitted: the build is new, it was seen on its way{seen}.");
         }
+        Reason::KojiSaysFresh => {
+            let at = why.and_then(|why| why.koji_completed_at);
+            let at = at.map_or_else(String::new, |at| format!(", complete since {}", utc(at)));
+            return format!("Submitted: Koji was asked, and says that the build is new{at}.");
+        }
         Reason::ReleasedByRule => "Submitted by the rule for holds that nobody decides.",
         Reason::NoFreshEvidence => return format!("Held{hold}: nothing shows that the build is new."),
         Reason::MassRebuild => return format!("Held{hold}: it belongs to a mass rebuild."),
@@ -176,6 +181,7 @@ fn meaning(reason: Reason, step: &Step, rules: Option<&Rules>) -> Option<String>
         | Reason::DroppedByOperator
         | Reason::Completed
         | Reason::Trail
+        | Reason::KojiSaysFresh
         | Reason::ReleasedByOperator
         | Reason::NoFreshEvidence => return None,
     })
@@ -229,7 +235,16 @@ fn evidence(reason: Reason, why: Option<&Why>, rules: Option<&Rules>) -> Option<
              counts as new."
         ));
     }
+    if reason == Reason::KojiSaysFresh {
+        return Some(format!(
+            "No message had shown that it is new. By Koji's own record it was complete{age} before it was tagged, and it had \
+             been in no followed tag before."
+        ));
+    }
     let seen = why.trail.as_ref().map(|seen| format!("it was{}", in_tag(seen)));
+    let asked =
+        why.koji_completed_at.map(|at| format!("Koji was asked, and says so: complete since {}", utc(at)));
+    let seen = seen.or(asked);
     let seen = why.completed_at.map(|at| format!("Koji completed it at {}", utc(at))).or(seen)?;
     let held_anyway = matches!(reason, Reason::MassRebuild | Reason::EndOfInput);
     held_anyway.then(|| format!("Evidence that it is new: {seen}."))
@@ -320,7 +335,10 @@ fn clock(why: &Why, step: &Step, rules: Option<&Rules>) -> Vec<String> {
         ));
     }
     let by_itself = step.command.is_none()
-        && !matches!(reason, Some(Reason::DroppedByRule | Reason::ReleasedByRule | Reason::Superseded));
+        && !matches!(
+            reason,
+            Some(Reason::DroppedByRule | Reason::ReleasedByRule | Reason::Superseded | Reason::KojiSaysFresh)
+        );
     let waited = step.decided_at.map(|decided| decided - why.effective_at);
     if let (Some(waited), Some(rules)) = (waited, rules)
         && waited == rules.hold_back

@@ -5,6 +5,7 @@ use super::reasons::{details, head, reason_of};
 use super::words::{counted, safe, utc};
 use super::{Page, Paragraph};
 use crate::engine::decision::{Outcome, Reason};
+use crate::live::reconcile::KOJI;
 use crate::settings::HoldAction;
 
 /// Sightings told one by one; a build is tagged a dozen times at the most.
@@ -151,11 +152,12 @@ fn tagged(step: &Step) -> Paragraph {
     };
     let id = step.message_id.as_deref().map_or("without identity".to_owned(), safe);
     let crate::event::Position { partition, offset } = step.position;
-    Paragraph {
-        time,
-        head,
-        details: vec![format!("Message {id}, read as partition {partition}, offset {offset}.")],
-    }
+    let read = if partition == KOJI {
+        "The bus brought no message of it in time. It was found in Koji's own history.".to_owned()
+    } else {
+        format!("Message {id}, read as partition {partition}, offset {offset}.")
+    };
+    Paragraph { time, head, details: vec![read] }
 }
 
 fn decided(step: &Step, sightings: &[Sighting]) -> Paragraph {

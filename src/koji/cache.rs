@@ -2,6 +2,7 @@
 //!
 //! Only reads that may be a little old belong here. What is asked just before a submission is asked of the hub itself.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use dashmap::DashMap;
@@ -9,7 +10,7 @@ use dashmap::DashMap;
 use super::client::Client;
 use super::error::{CallError, Effect, Problem};
 use super::query::Query;
-use super::xmlrpc::Value;
+use super::xmlrpc::{Fault, Value};
 use crate::time::{Second, Seconds};
 
 /// For how long the answers of a method are good; `None`: they are not kept.
@@ -61,6 +62,46 @@ impl Cache {
         let answer = read(value.clone())?;
         self.keep(key, Entry { value, good_until: now + lifetime }, now);
         Ok(answer)
+    }
+
+    /// Many answers: those of a moment ago, and for the rest at most `at_once` questions in one call of the hub. An answer may
+    /// be a fault of its own, and is not kept then.
+    pub async fn ask_all<T: 'static>(
+        &self,
+        queries: Vec<Query<T>>,
+        at_once: NonZeroU32,
+        now: Second,
+    ) -> Result<Vec<Result<T, Fault>>, CallError> {
+        let mut answers: Vec<Option<Result<T, Fault>>> = Vec::with_capacity(queries.len());
+        let mut asked = Vec::new();
+        for query in queries {
+            let call = query.call();
+            let failed = |problem| CallError::new(&call.method, Effect::Read, problem);
+            let key = call.encode().map_err(|error| failed(Problem::Unsendable(error)))?.into_boxed_str();
+            let kept = self.find(&key, now).map(|value| query.read(value));
+            let kept = kept.transpose().map_err(|error| failed(Problem::Unexpected(error)))?;
+            if kept.is_none() {
+                asked.push((answers.len(), key, lifetime(&call.method), query));
+            }
+            answers.push(kept.map(Ok));
+        }
+        let (places, queries): (Vec<_>, Vec<_>) = asked
+            .into_iter()
+            .map(|(place, key, lifetime, query)| ((place, key, lifetime), query.with_raw()))
+            .unzip();
+        let found = self.client.ask_all(queries, at_once).await?;
+        for ((place, key, lifetime), answer) in places.into_iter().zip(found) {
+            let answer = answer.map(|(value, answer)| {
+                if let Some(lifetime) = lifetime {
+                    self.keep(key, Entry { value, good_until: now + lifetime }, now);
+                }
+                answer
+            });
+            if let Some(slot) = answers.get_mut(place) {
+                *slot = Some(answer);
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// Forgets everything: something is known to have changed.

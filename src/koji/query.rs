@@ -9,11 +9,11 @@ mod tags;
 mod tasks;
 
 pub use builds::{
-    BuildFilter, average_build_duration, get_build, latest_builds, list_builds, list_tagged, list_tags,
-    query_history,
+    BuildFilter, average_build_duration, build_history, get_build, latest_builds, list_builds, list_tagged,
+    list_tags, query_history,
 };
 pub use filters::{HistoryFilter, Page, TaggedFilter, TaskFilter};
-pub use hub::{api_version, koji_version, last_event, list_hosts, logged_in_user};
+pub use hub::{api_version, koji_version, last_event, last_event_before, list_hosts, logged_in_user};
 pub use tags::{
     build_config, build_target, build_targets, check_tag_package, full_inheritance, get_repo, get_tag,
     repo_info,
@@ -53,6 +53,12 @@ impl<T: 'static> Query<T> {
     /// Reads the answer.
     pub fn read(&self, answer: Value) -> Result<T, Unexpected> {
         (self.read)(answer)
+    }
+
+    /// The same question, with the answer as it came beside what is read out of it.
+    pub(super) fn with_raw(self) -> Query<(Value, T)> {
+        let Self { call, read } = self;
+        Query { call, read: Box::new(move |value| Ok((value.clone(), read(value)?))) }
     }
 
     /// Several queries in one call. The hub runs them one after the other; a fault of one is an answer like others.

@@ -73,6 +73,13 @@ pub enum Request {
         /// Why; never empty.
         why: String,
     },
+    /// Compare Koji's history with what the bus brought, and judge what it lost.
+    Reconcile {
+        /// From when on; `None`: from where the last comparison ended, and some hours before.
+        since: Option<Second>,
+        /// Only say what is missing.
+        dry_run: bool,
+    },
     /// Read the pipeline file anew and apply it.
     Reload,
     /// Judge the record of a dead letter again, as a new record that names the old.
@@ -101,7 +108,7 @@ impl Request {
             | Self::AcceptPackages { why }
             | Self::Retry { why, .. }
             | Self::Discard { why, .. } => Some(why),
-            Self::Status | Self::Holds | Self::Hold { .. } | Self::Reload => None,
+            Self::Status | Self::Holds | Self::Hold { .. } | Self::Reconcile { .. } | Self::Reload => None,
         }
     }
 }
@@ -157,8 +164,42 @@ pub enum Answer {
         /// What became of it.
         outcome: String,
     },
+    /// What Koji's history has and the bus did not bring.
+    Reconciled(Reconciled),
     /// Refused; nothing was changed.
     Refused(Refusal),
+}
+
+/// What came of a comparison of Koji's history with what the bus brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconciled {
+    /// From when on it was compared.
+    pub since: Second,
+    /// Up to when; what is younger may still come.
+    pub until: Second,
+    /// Builds whose tags changed.
+    pub builds: u64,
+    /// What was missing, the oldest first.
+    pub missed: Vec<MissedLine>,
+    /// Changes that are not shown.
+    pub more: u64,
+    /// Nothing was changed.
+    pub dry_run: bool,
+}
+
+/// A change of a tag that no record told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissedLine {
+    /// The build.
+    pub nvr: String,
+    /// The hub's number of it.
+    pub build_id: u64,
+    /// The tag.
+    pub tag: String,
+    /// `tag` or `untag`.
+    pub what: String,
+    /// When it happened, by the hub's clock.
+    pub at: Second,
 }
 
 /// Why a request was refused.

@@ -15,9 +15,16 @@ use crate::time::Second;
 /// The partition of records that are judged once more; their offset is the number of the dead letter.
 pub const AGAIN: u32 = u32::MAX;
 
-/// Keys of `[select]` that tell where the package list comes from: that is settled when the pipeline starts.
-const AT_START: [&str; 4] =
-    ["select.packages", "select.packages_fallback", "select.refresh", "select.allow_private"];
+/// Keys that tell what is asked outside, and where: that is settled when the pipeline starts.
+const AT_START: [&str; 7] = [
+    "select.packages",
+    "select.packages_fallback",
+    "select.refresh",
+    "select.allow_private",
+    "evidence.ask_koji",
+    "evidence.hub",
+    "evidence.reconcile",
+];
 
 /// A pipeline file that was read anew, or why it cannot be used.
 pub type Reloaded = Result<Box<(Pipeline, Settings)>, String>;
@@ -26,6 +33,9 @@ impl Runner {
     /// Carries out a request, or refuses it. [`Request::Reload`] comes by [`Runner::reload`].
     pub fn ask(&mut self, ask: Ask, reply: Reply, now: Now) {
         let Ask { who, request } = ask;
+        if let Request::Reconcile { since, dry_run } = request {
+            return self.reconcile(since, dry_run, reply);
+        }
         match self.carry_out(&who, request, now) {
             // What is only looked at is answered at once.
             Ok((answer, false)) => reply(answer),
@@ -60,7 +70,9 @@ impl Runner {
                 self.decide(&command, dry_run)
             }
             Request::AcceptPackages { why } => self.accept_packages(who, &given(why)?, now),
-            Request::Reload => Err(refused("the pipeline file cannot be read anew from here".to_owned())),
+            Request::Reload | Request::Reconcile { .. } => {
+                Err(refused("that cannot be done from here".to_owned()))
+            }
             Request::Retry { letter, why } => self.retry(who, letter, given(why)?, now),
             Request::Discard { letter, why } => self.discard(who, letter, given(why)?, now),
         }

@@ -396,6 +396,7 @@ fn start(state: &Path, pipeline: Pipeline) -> Result<Running, DemoError> {
         accept_cold: false,
         read_on: BTreeMap::new(),
         outputs: pipeline.outputs.clone(),
+        reconcile: None,
         batch_records: BATCH_RECORDS,
         who: "the demo".to_owned(),
     };

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::partitions::{Decided, Partitions};
+use super::reconcile::{KOJI, Reconcile};
 use super::runner::{Now, RunError, Runner, Start};
 use super::truth::Mark;
+use super::witness::Witness;
 use crate::engine::Engine;
 use crate::pipeline::{Begin, Outputs};
 use crate::settings::Settings;
 use crate::state::live::Act;
 use crate::state::{LoadError, State, StateError};
-use crate::time::Second;
+use crate::time::{Second, Seconds};
 
 /// Key of the batch number that makes this state an old copy.
 pub(super) const OLD_COPY: &str = crate::state::care::OLD_COPY;
@@ -38,6 +40,8 @@ pub struct Opening<'a> {
     pub read_on: BTreeMap<(String, i32), Decided>,
     /// What is announced, and on which topics.
     pub outputs: Outputs,
+    /// Koji is asked about held builds, and its history is compared so often; `None`: it is not asked.
+    pub reconcile: Option<Seconds>,
     /// Records after which a batch is written even while more wait; at least 1.
     pub batch_records: usize,
     /// Whoever starts it.
@@ -58,16 +62,27 @@ pub enum OpenError {
     Run(#[from] RunError),
     /// Nothing is known of the family.
     #[error(
-        "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, for example from `koji \
-         list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`, or begin without with --accept-cold: then \
-         what nothing proves new is held for you"
+        "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, {}, or begin \
+         without with --accept-cold: then what nothing proves new is held for you",
+        filling(tag, state, *from_koji)
     )]
     Cold {
         /// The trigger tag.
         tag: String,
         /// The state file.
         state: String,
+        /// The pipeline names a hub that can be asked.
+        from_koji: bool,
     },
+}
+
+fn filling(tag: &str, state: &str, from_koji: bool) -> String {
+    if from_koji {
+        return format!("from Koji, with `tidegate known import PIPELINE --state {state} --from-koji`");
+    }
+    format!(
+        "for example from `koji list-tagged {tag}`, with `tidegate known import PIPELINE --state {state} FILE`"
+    )
 }
 
 /// Opens the state and makes a runner of it. `new_id` is the identity that a new state is given.
@@ -96,11 +111,16 @@ pub fn open(
         acts.push(act(&opening, now, "--read-on", format!("read {topic}/{partition} on from {at}")));
     }
     let packages_wanted = settings.select.needs_list;
-    let partitions = Partitions::new(state.partitions()?, opening.read_on.clone());
+    let (koji, stored): (Vec<_>, Vec<_>) =
+        state.partitions()?.into_iter().partition(|stored| stored.number == KOJI);
+    let partitions = Partitions::new(stored, opening.read_on.clone());
     let engine = state.load(settings, partitions.numbers())?.engine;
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let Opening { group, batch_records, outputs, .. } = opening;
+    let Opening { group, batch_records, outputs, reconcile, .. } = opening;
+    let seed = mark.state.bytes().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(byte));
+    let witness = Witness::new(reconcile.is_some(), seed);
+    let reconcile = Reconcile::new(reconcile, koji.first(), seed, now.mono);
     let batch_records = batch_records.max(1);
     let start = Start {
         engine,
@@ -111,6 +131,8 @@ pub fn open(
         old_copy,
         packages_wanted,
         outputs,
+        witness,
+        reconcile,
         batch_records,
         acts,
         meta,
@@ -155,7 +177,8 @@ fn fill(
     }
     if !opening.accept_cold {
         let tag = engine.settings().trigger.tag.clone();
-        return Err(OpenError::Cold { tag, state: opening.state.display().to_string() });
+        let (state, from_koji) = (opening.state.display().to_string(), opening.reconcile.is_some());
+        return Err(OpenError::Cold { tag, state, from_koji });
     }
     meta.push((FILLED, now.wall.to_string()));
     acts.push(act(opening, now, "--accept-cold", "begin without known builds".to_owned()));

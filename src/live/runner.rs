@@ -14,9 +14,11 @@ use super::fail::{FailAt, FailPoint};
 use super::notices::{News, Notices};
 use super::partitions::Partitions;
 use super::pause::{Kind, Pauses};
+use super::reconcile::Reconcile;
 use super::silence::Silence;
 use super::truth::Mark;
 use super::view::PackagesView;
+use super::witness::Witness;
 use crate::engine::Engine;
 use crate::engine::command::HoldCommand;
 use crate::engine::decision::Outcome;
@@ -118,6 +120,8 @@ pub struct Runner {
     pub(super) pauses: Pauses,
     pub(super) silence: Silence,
     pub(super) packages: PackagesView,
+    pub(super) witness: Witness,
+    pub(super) reconcile: Reconcile,
     /// Identity of the state, and batches that it has written.
     pub(super) mark: Mark,
     pub(super) group: String,
@@ -170,6 +174,8 @@ pub(super) struct Start {
     pub(super) old_copy: Option<u64>,
     pub(super) packages_wanted: bool,
     pub(super) outputs: Outputs,
+    pub(super) witness: Witness,
+    pub(super) reconcile: Reconcile,
     pub(super) batch_records: usize,
     pub(super) acts: Vec<Act>,
     pub(super) meta: Vec<(&'static str, String)>,
@@ -186,6 +192,8 @@ impl Runner {
             old_copy,
             packages_wanted,
             outputs,
+            witness,
+            reconcile,
             batch_records,
             acts,
             meta,
@@ -202,6 +210,8 @@ impl Runner {
             pauses: Pauses::new(state.pauses()?),
             silence,
             packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
+            witness,
+            reconcile,
             mark,
             group,
             old_copy,
@@ -368,7 +378,7 @@ impl Runner {
             output.decisions.iter().filter(|decision| decision.outcome() == Outcome::Submitted).count();
         self.outbox += admitted as u64;
         let mut live = std::mem::take(&mut self.batch);
-        live.partitions = self.partitions.take_changed();
+        live.partitions.extend(self.partitions.take_changed());
         live.recognised = self.recognised;
         if self.outbox > 0 && self.closed().is_empty() {
             live.sent_at = Some(now.wall);

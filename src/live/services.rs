@@ -14,9 +14,12 @@ use super::shell::{Input, reply_to};
 use super::socket::Asked;
 use super::tell::changes;
 use super::view::View;
+use super::witness::Inquiry;
+use super::witness::hub::Hub;
 use crate::input::lists;
 use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::producer::Producer;
+use crate::koji::client::SetupError;
 use crate::lists::watch::watch;
 use crate::lists::{FetchSettings, Fetcher};
 use crate::pipeline::{Outputs, Pipeline};
@@ -82,6 +85,9 @@ pub enum ServiceError {
     /// The certificates that are trusted cannot be read.
     #[error("package lists: {0}")]
     Tls(#[from] crate::koji::tls::TlsError),
+    /// The hub that is asked for evidence cannot be.
+    #[error("evidence: {0}")]
+    Koji(#[from] SetupError),
     /// The settings or the files with secrets are wrong.
     #[error("announcing: {0}")]
     Kafka(#[from] ConfigError),
@@ -116,6 +122,21 @@ pub fn packages(site: &Site, inputs: &mpsc::Sender<Input>) -> Result<(), Service
             }
         }
     });
+    Ok(())
+}
+
+/// Asks Koji what the pipeline wants to know, where it names a hub.
+///
+/// # Errors
+/// Where the address is none.
+pub fn koji(
+    site: &Site,
+    inquiries: mpsc::Receiver<Inquiry>,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), ServiceError> {
+    if let Some(hub) = &site.pipeline.evidence_hub {
+        tokio::spawn(Hub::new(hub)?.serve(inquiries, inputs.clone()));
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use super::commands::Reloaded;
 use super::heartbeat::Heartbeat;
 use super::runner::{Now, Reply, RunError, Runner};
 use super::view::View;
+use super::witness::{Inquiry, Report};
 use crate::engine::select::PackageList;
 use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::kafka::source::Source;
@@ -50,6 +51,8 @@ pub enum Input {
     Fallback(Arc<PackageList>),
     /// Notices up to this number were confirmed.
     Announced(u64),
+    /// Koji was asked.
+    Koji(Report),
     /// Come to an end.
     Stop,
 }
@@ -96,6 +99,8 @@ pub struct Running {
     pub view: watch::Receiver<Arc<View>>,
     /// What is to be announced, in order; where nobody takes it, it waits in the state.
     pub notices: mpsc::Receiver<Vec<(u64, Notice)>>,
+    /// What Koji is to be asked; where nobody takes it, it waits.
+    pub inquiries: mpsc::Receiver<Inquiry>,
     /// How it ended.
     pub ended: oneshot::Receiver<Result<(), RunError>>,
 }
@@ -126,11 +131,13 @@ pub fn start(
     let (show, view) = watch::channel(Arc::new(runner.view(clock.now())));
     let (done, ended) = oneshot::channel();
     let (announce, notices) = mpsc::channel(1);
+    let (inquire, inquiries) = mpsc::channel(1);
     let drive = Drive {
         runner,
         pipeline,
         to: source.to,
         announce,
+        inquire,
         clock,
         show,
         metrics,
@@ -144,7 +151,7 @@ pub fn start(
         drop(done.send(outcome));
     };
     std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
-    Ok(Running { inputs, view, notices, ended })
+    Ok(Running { inputs, view, notices, inquiries, ended })
 }
 
 /// The merged stream of everything that happens.
@@ -161,6 +168,7 @@ struct Drive {
     pipeline: Pipeline,
     to: mpsc::Sender<ToKafka>,
     announce: mpsc::Sender<Vec<(u64, Notice)>>,
+    inquire: mpsc::Sender<Inquiry>,
     clock: Clock,
     show: watch::Sender<Arc<View>>,
     metrics: Arc<Metrics>,
@@ -249,6 +257,11 @@ impl Drive {
             }
         }
         let now = self.clock.now();
+        if let Ok(room) = self.inquire.try_reserve()
+            && let Some(inquiry) = self.runner.take_inquiry(now)
+        {
+            room.send(inquiry);
+        }
         if now.mono.saturating_sub(self.shown) >= VIEW_AGE {
             self.shown = now.mono;
             let view = self.runner.view(now);
@@ -272,6 +285,7 @@ impl Drive {
             Input::Packages(fetched) => self.runner.take_packages(fetched, now),
             Input::Fallback(list) => self.runner.take_fallback(list),
             Input::Announced(last) => self.runner.confirm(last),
+            Input::Koji(report) => self.runner.take_report(report, now),
             Input::Stop if self.stopped.is_none() => {
                 self.runner.stop(now)?;
                 self.stopped = Some(now.mono);

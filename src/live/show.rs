@@ -32,7 +32,12 @@ impl Runner {
                 .iter()
                 .any(|kind| self.troubles.contains_key(kind)),
             silent: self.silence.is_silent(now.mono),
-            partitions: self.partitions.iter().filter_map(|entry| self.partition(entry)).collect(),
+            partitions: self
+                .partitions
+                .iter()
+                .filter_map(|entry| self.partition(entry))
+                .chain(self.koji_partition())
+                .collect(),
             reasons: engine
                 .account()
                 .reasons()
@@ -40,7 +45,14 @@ impl Runner {
                 .collect(),
             holds: engine.holds().iter().map(|hold| self.hold_line(hold)).collect(),
             pauses: self.pauses.iter().cloned().collect(),
-            troubles: self.troubles.values().chain(&self.damages).cloned().collect(),
+            troubles: self
+                .troubles
+                .values()
+                .chain(&self.damages)
+                .chain(self.witness.trouble())
+                .chain(self.reconcile.trouble())
+                .cloned()
+                .collect(),
             known_builds: knowledge.seen.len() as u64,
             trails: knowledge.trails.len() as u64,
             packages: self.packages_view(),
@@ -49,6 +61,7 @@ impl Runner {
             dead_letters: self.dead_letters,
             runs: u64::from(engine.runs()),
             commands: u64::from(engine.commands()),
+            koji: self.koji_view(),
         }
     }
 

@@ -46,6 +46,15 @@ pub fn changes(before: Option<&View>, now: &View) -> Vec<Line> {
         lines.silence(now.silent);
     }
     packages(before, now, &mut lines);
+    if let (Some(koji), Some(before)) = (now.koji, before.and_then(|before| before.koji))
+        && koji.missed > before.missed
+    {
+        let count = grouped(koji.missed - before.missed);
+        lines.add(
+            Level::WARN,
+            format!("the bus did not bring {count} changes of tags that Koji's history has: they are judged as late messages are"),
+        );
+    }
     let letters = before.map_or(0, |before| before.dead_letters);
     if grew_tenfold(letters, now.dead_letters) {
         let count = grouped(now.dead_letters);

@@ -62,6 +62,21 @@ pub struct View {
     pub runs: u64,
     /// Commands of operators that were carried out.
     pub commands: u64,
+    /// How Koji is asked; `None`: it is not.
+    pub koji: Option<KojiView>,
+}
+
+/// How Koji is asked about held builds, and how far its history was compared with what the bus brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KojiView {
+    /// Held builds of which Koji may still say that they are new.
+    pub waiting: u64,
+    /// Builds that it was asked about since the start.
+    pub asked: u64,
+    /// Up to when its history was compared.
+    pub compared_until: Option<Second>,
+    /// Changes of tags that it had and the bus did not bring, since the state was made.
+    pub missed: u64,
 }
 
 /// What the source is doing.
@@ -203,6 +218,7 @@ pub(super) mod tests {
             dead_letters: 0,
             runs: 0,
             commands: 0,
+            koji: None,
         }
     }
 

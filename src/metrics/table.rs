@@ -207,6 +207,10 @@ metrics! {
     PACKAGE_LIST_PROPOSED = "package_list_proposed_packages", Kind::Gauge, "packages", One, "Packages of the list that waits to be accepted; 0 where none waits.";
     KNOWN_BUILDS = "known_builds", Kind::Gauge, "builds", One, "Builds that are known.";
     TRAILS = "trails", Kind::Gauge, "builds", One, "Builds whose trail is remembered.";
+    KOJI_WAITING = "koji_waiting_builds", Kind::Gauge, "builds", One, "Held builds of which Koji may still say that they are new; 0 where it is not asked.";
+    KOJI_ASKED = "koji_asked_builds_total", Kind::Counter, "builds", One, "Builds that Koji was asked about. Counted since the start.";
+    KOJI_COMPARED = "koji_history_compared_timestamp_seconds", Kind::Gauge, "seconds since 1970", One, "Up to when Koji's history was compared with what the bus brought; 0 before.";
+    KOJI_MISSED = "koji_history_missed_total", Kind::Counter, "messages", One, "Changes of tags that Koji's history had and the bus did not bring.";
     OUTBOX = "outbox_builds", Kind::Gauge, "builds", One, "Admitted builds that wait for the sink.";
     SUBMITTED = "submitted_total", Kind::Counter, "builds", One, "Admitted builds that went to the sink.";
     COMMANDS = "commands_total", Kind::Counter, "commands", One, "Commands of operators that were carried out.";

@@ -60,6 +60,7 @@ impl Pipeline {
                 allow_private: all.select.allow_private.value,
                 marks: [None, None],
             },
+            reconcile: all.evidence.reconcile.value,
             evidence_hub: all.evidence.hub.value.filter(|_| all.evidence.ask_koji.value),
             batch_gap: all.batch_gap.value,
             load_max: all.governor.load_max.value,

@@ -96,6 +96,7 @@ pub(super) struct EvidenceSection {
     pub(super) side_tag_prefixes: Setting<Vec<String>>,
     pub(super) ask_koji: Setting<bool>,
     pub(super) hub: Optional<String>,
+    pub(super) reconcile: Setting<Seconds>,
 }
 
 pub(super) struct BurstSection {
@@ -286,6 +287,7 @@ impl EvidenceSection {
             ),
             ask_koji: reader.key("evidence.ask_koji", &Flag, false),
             hub: reader.optional("evidence.hub", &Text::Url),
+            reconcile: reader.key("evidence.reconcile", &length(10 * MINUTE, 7 * DAY), Seconds(6 * HOUR)),
         }
     }
 }

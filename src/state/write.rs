@@ -341,6 +341,8 @@ struct Why<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trail_in_burst: Option<(&'a str, Second)>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    koji_completed_at: Option<Second>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rebuild_tag: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'a RunSummary>,
@@ -359,6 +361,7 @@ impl<'a> Why<'a> {
             completed_at: evidence.completed,
             trail: named(evidence.trail),
             trail_in_burst: named(evidence.burst_trail),
+            koji_completed_at: evidence.koji,
             rebuild_tag: evidence.rebuild.map(|tag| engine.name(tag)),
             run: run.as_ref(),
         }

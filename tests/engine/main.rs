@@ -25,6 +25,7 @@ mod known;
 mod packages;
 mod quiet;
 mod windows;
+mod witness;
 
 use tidegate::settings::{Rule, Settings};
 use tidegate::time::Seconds;

@@ -247,3 +247,40 @@ async fn an_answer_is_kept_as_long_as_it_is_good() {
     cache.clear();
     assert!(cache.is_empty());
 }
+
+#[tokio::test]
+async fn of_many_questions_only_those_are_sent_that_were_not_answered_a_moment_ago() {
+    let built = |id: i64| {
+        Struct::new()
+            .with("build_id", id)
+            .with("nvr", "a-1-1")
+            .with("name", "a")
+            .with("version", "1")
+            .with("release", "1")
+            .with("state", 1)
+            .with("owner_name", "ada")
+    };
+    let batch = |entries: Vec<Value>| value(Value::Array(entries));
+    let one = |id| Value::Array(vec![built(id).into()]);
+    let fault = Struct::new().with("faultCode", 1000).with("faultString", "No such build");
+    let (canned, client) =
+        hub(vec![batch(vec![one(1), Value::from(fault)]), batch(vec![one(2), one(3)]), batch(vec![one(1)])])
+            .await;
+    let cache = Cache::new(client, 10);
+    let at_once = NonZeroU32::new(50).unwrap();
+    let ask = async |ids: &[i64], now| {
+        let queries = ids.iter().map(|id| query::get_build(*id)).collect();
+        let answers = cache.ask_all(queries, at_once, Second(now)).await.unwrap();
+        answers
+            .into_iter()
+            .map(|answer| answer.ok().flatten().map(|build| build.build_id))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&[1, 2], 100).await, [Some(1), None]);
+    assert_eq!(ask(&[1, 2, 3], 159).await, [Some(1), Some(2), Some(3)], "a fault is not kept");
+    assert_eq!(ask(&[1], 159).await, [Some(1)]);
+    assert_eq!(canned.requests().len(), 2);
+    assert_eq!(ask(&[1], 160).await, [Some(1)]);
+    assert_eq!(canned.requests().len(), 3);
+    assert_eq!(ask(&[], 160).await, []);
+}

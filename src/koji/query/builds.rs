@@ -4,7 +4,7 @@ use super::filters::{HistoryFilter, Page, TaggedFilter};
 use super::{Listing, Query, whole};
 use crate::koji::answers;
 use crate::koji::answers::{Build, HistoryRow, Tag, TaggedBuild};
-use crate::koji::fields::{list, number, optional};
+use crate::koji::fields::{Unexpected, list, number, optional};
 use crate::koji::xmlrpc::{Call, ListPlace, Struct, Value};
 
 /// Which builds are wanted (`listBuilds`).
@@ -69,6 +69,16 @@ pub fn query_history(filter: HistoryFilter<'_>) -> Listing<HistoryRow> {
         place: ListPlace::Member("tag_listing"),
         read: answers::history_row,
     }
+}
+
+/// When one build was tagged and untagged, and by whom, in one answer (`queryHistory` of `tag_listing`).
+pub fn build_history(build_id: u64) -> Query<Vec<HistoryRow>> {
+    let filter = HistoryFilter { build_id: Some(build_id), ..HistoryFilter::default() };
+    Query::new(with_options(Call::new("queryHistory"), filter.members()), |value| {
+        let tables = value.as_struct().ok_or_else(|| Unexpected::value("a struct", value))?;
+        // A hub leaves a table without entries out.
+        tables.get("tag_listing").map_or(Ok(Vec::new()), |rows| list(rows, answers::history_row))
+    })
 }
 
 /// How long the builds of a package take, in seconds (`getAverageBuildDuration`); `None` where there were none.

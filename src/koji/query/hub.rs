@@ -4,6 +4,7 @@ use super::Query;
 use crate::koji::answers::{self, Host, HubEvent, User};
 use crate::koji::fields::{list, optional, text, whole};
 use crate::koji::xmlrpc::Call;
+use crate::time::Second;
 
 /// The version of the hub's interface: 1 (`getAPIVersion`).
 pub fn api_version() -> Query<i64> {
@@ -24,6 +25,12 @@ pub fn logged_in_user() -> Query<Option<User>> {
 /// and how fast it answers.
 pub fn last_event() -> Query<HubEvent> {
     Query::new(Call::new("getLastEvent"), answers::hub_event)
+}
+
+/// The newest point of the hub's history before a time (`getLastEvent`); `None` where there is none.
+pub fn last_event_before(at: Second) -> Query<Option<HubEvent>> {
+    let call = Call::new("getLastEvent").named("before", at.0).named("strict", false);
+    Query::new(call, |value| optional(value, answers::hub_event))
 }
 
 /// Builders (`listHosts`): of one channel, or of all; those that may take tasks, or all.

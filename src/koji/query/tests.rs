@@ -115,3 +115,26 @@ fn what_is_shown_of_a_query_is_its_method() {
     assert_eq!(format!("{:?}", get_tag("f42")), r#"Query("getTag")"#);
     assert_eq!(format!("{:?}", list_tagged("f42", TaggedFilter::default())), r#"Listing("listTagged")"#);
 }
+
+#[test]
+fn the_history_of_a_build_may_be_empty_or_left_out() {
+    let query = build_history(7);
+    assert_eq!(query.call().named.get("build"), Some(&Value::Int(7)));
+    assert_eq!(query.read(Struct::new().into()), Ok(Vec::new()));
+    assert_eq!(
+        query.read(Struct::new().with("tag_listing", Value::Array(Vec::new())).into()),
+        Ok(Vec::new())
+    );
+    assert!(query.read(Struct::new().with("tag_listing", 3).into()).is_err());
+    assert!(query.read(Value::Nil).is_err());
+}
+
+#[test]
+fn the_newest_event_before_a_time_may_be_none() {
+    let query = last_event_before(Second(1_795_489_734));
+    assert_eq!(query.read(Value::Nil), Ok(None));
+    let event = Struct::new().with("id", 9).with("ts", 1_795_489_733.5);
+    let found = query.read(event.into()).unwrap().unwrap();
+    assert_eq!((found.koji_event_id, found.at.0), (9, 1_795_489_733));
+    assert!(query.call().encode().unwrap().contains("1795489734"));
+}

@@ -320,6 +320,7 @@ impl<'a> Writer<'a> {
             completed_at: evidence.completed,
             trail: in_tag(evidence.trail),
             trail_in_burst: in_tag(evidence.burst_trail),
+            koji_completed_at: evidence.koji,
             rebuild_tag: evidence.rebuild.map(|tag| self.engine.name(tag).to_owned()),
             run: run.clone(),
         }

@@ -165,3 +165,17 @@ fn many_changes_at_once_give_few_lines() {
     let lines = changes(Some(&view()), &now);
     assert!(lines.len() == LINES_MAX && lines[49].text.starts_with("hold h49 "), "{}", lines[49].text);
 }
+
+#[test]
+fn what_the_bus_lost_is_told_each_time_it_is_found() {
+    use super::super::view::KojiView;
+    let missed = |missed| View { koji: Some(KojiView { missed, ..KojiView::default() }), ..view() };
+    let told = |from: &View, to: &View| -> Vec<String> {
+        changes(Some(from), to).into_iter().map(|line| line.text).collect()
+    };
+    assert_eq!(told(&missed(3), &missed(3)), Vec::<String>::new());
+    let [line] = &told(&missed(3), &missed(5))[..] else { panic!("one line") };
+    assert!(line.starts_with("the bus did not bring 2 changes of tags"), "{line}");
+    // What earlier runs found was told then.
+    assert!(!changes(None, &missed(5)).iter().any(|line| line.text.contains("did not bring")));
+}

@@ -71,6 +71,7 @@ struct StoredWhy {
     completed_at: Option<Second>,
     trail: Option<(String, Second)>,
     trail_in_burst: Option<(String, Second)>,
+    koji_completed_at: Option<Second>,
     rebuild_tag: Option<String>,
     run: Option<RunSummary>,
 }
@@ -87,6 +88,7 @@ impl From<StoredWhy> for Why {
             completed_at: stored.completed_at,
             trail: in_tag(stored.trail),
             trail_in_burst: in_tag(stored.trail_in_burst),
+            koji_completed_at: stored.koji_completed_at,
             rebuild_tag: stored.rebuild_tag,
             run: stored.run,
         }

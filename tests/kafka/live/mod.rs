@@ -2,6 +2,7 @@
 
 mod damage;
 mod kills;
+mod koji;
 mod operating;
 mod site;
 mod truth;
