@@ -1,8 +1,11 @@
 //! The live pipeline, as the real binary, against brokers.
 
 mod damage;
+mod garbage;
 mod kills;
 mod operating;
+mod quiet;
+mod secure;
 mod site;
 mod truth;
 
