@@ -67,6 +67,33 @@ fn pauses_over_a_branching_change_nothing(broker: &Broker) {
     site.judge("submission.db");
 }
 
+/// What feeds Kafka stands still amid the branching, for longer than the source may be silent, and then brings everything
+/// at once with the times of before. Nothing is decided otherwise than without the outage.
+fn an_outage_of_the_bridge_over_a_branching_changes_nothing(broker: &Broker) {
+    let mut site = Site::new(broker, if broker.is_real() { "1" } else { "0.1" });
+    site.in_source = "source_silence = \"10s\"\n".to_owned();
+    let all = site.lines.len();
+    let third = site.taught + (all - site.taught) / 3;
+    site.import("outage.db");
+    site.publish(0..third);
+    let mut process = site.run("outage.db", |_| ());
+    site.until_read("outage.db", third, &mut process);
+    until("the silence to be told", || {
+        assert!(process.is_running(), "{}", process.log());
+        process.log().contains("no record of any partition has come")
+    });
+    site.publish(third..all);
+    site.until_read("outage.db", all, &mut process);
+    process.stop();
+    site.judge("outage.db");
+    let decisions = site.decisions("outage.db");
+
+    site.other_group();
+    site.import("calm.db");
+    site.drain("calm.db");
+    assert_eq!(site.decisions("calm.db"), decisions);
+}
+
 /// Two operators decide the same hold: one wins, the other is told.
 fn a_hold_is_decided_once(broker: &Broker) {
     let site = Site::new(broker, "0.1");
@@ -110,6 +137,7 @@ fn a_hold_is_decided_once(broker: &Broker) {
 
 crate::on_both! {
     pauses_over_a_branching_change_nothing: "pauses over a whole branching",
+    an_outage_of_the_bridge_over_a_branching_changes_nothing: "an outage of the bridge over a whole branching",
 }
 crate::on_kafka_only! {
     a_hold_is_decided_once: "holds of a running pipeline",
