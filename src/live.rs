@@ -15,6 +15,7 @@ pub mod notices;
 pub mod open;
 pub mod partitions;
 pub mod pause;
+pub mod rivals;
 pub mod runner;
 pub mod services;
 pub mod shell;

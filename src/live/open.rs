@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::partitions::{Decided, Partitions};
 use super::runner::{Now, RunError, Runner, Start};
@@ -32,6 +32,8 @@ pub struct Opening<'a> {
     pub begin: Begin,
     /// The consumer group.
     pub group: String,
+    /// After how long Kafka has forgotten a member of the group that died, and told the others.
+    pub forgotten_after: Duration,
     /// Begin without any known build.
     pub accept_cold: bool,
     /// Where somebody has decided to read on.
@@ -100,7 +102,7 @@ pub fn open(
     let engine = state.load(settings, partitions.numbers())?.engine;
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let Opening { group, batch_records, outputs, .. } = opening;
+    let Opening { group, forgotten_after, batch_records, outputs, .. } = opening;
     let batch_records = batch_records.max(1);
     let start = Start {
         engine,
@@ -109,6 +111,7 @@ pub fn open(
         mark,
         group,
         old_copy,
+        forgotten_after,
         packages_wanted,
         outputs,
         batch_records,

@@ -14,6 +14,7 @@ use super::fail::{FailAt, FailPoint};
 use super::notices::{News, Notices};
 use super::partitions::Partitions;
 use super::pause::{Kind, Pauses};
+use super::rivals::Rivals;
 use super::silence::Silence;
 use super::truth::Mark;
 use super::view::PackagesView;
@@ -115,6 +116,7 @@ pub struct Runner {
     pub(super) engine: Engine,
     pub(super) state: State,
     pub(super) partitions: Partitions,
+    pub(super) rivals: Rivals,
     pub(super) pauses: Pauses,
     pub(super) silence: Silence,
     pub(super) packages: PackagesView,
@@ -168,6 +170,7 @@ pub(super) struct Start {
     pub(super) mark: Mark,
     pub(super) group: String,
     pub(super) old_copy: Option<u64>,
+    pub(super) forgotten_after: Duration,
     pub(super) packages_wanted: bool,
     pub(super) outputs: Outputs,
     pub(super) batch_records: usize,
@@ -184,6 +187,7 @@ impl Runner {
             mark,
             group,
             old_copy,
+            forgotten_after,
             packages_wanted,
             outputs,
             batch_records,
@@ -199,6 +203,7 @@ impl Runner {
             silence.record(number, now.mono, newest, entry.stored.last.map(|last| last.kafka_millis));
         }
         Ok(Self {
+            rivals: Rivals::new(forgotten_after),
             pauses: Pauses::new(state.pauses()?),
             silence,
             packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
@@ -283,7 +288,7 @@ impl Runner {
     /// Where this process must not go on.
     pub fn take(&mut self, news: FromKafka, now: Now) -> Result<(), RunError> {
         match news {
-            FromKafka::Assigned(assignment) => self.assigned(&assignment)?,
+            FromKafka::Assigned(assignment) => self.assigned(&assignment, now)?,
             FromKafka::Damaged { damages, .. } => {
                 self.damages = damages.iter().map(ToString::to_string).collect();
             }
@@ -312,7 +317,10 @@ impl Runner {
     }
 
     /// Time goes on: pauses end, what was due is done.
-    pub fn tick(&mut self, now: Now) {
+    ///
+    /// # Errors
+    /// Where this process must not go on.
+    pub fn tick(&mut self, now: Now) -> Result<(), RunError> {
         for pause in self.pauses.end_due(now.wall) {
             let what = format!("resume {}", pause.kind);
             let why = format!("the pause of {} was to end at this time: {}", pause.who, pause.why);
@@ -320,6 +328,7 @@ impl Runner {
             self.pauses_changed();
         }
         self.relieve();
+        self.give_way(now)
     }
 
     /// Takes a package list that was fetched, or why that failed.
@@ -446,7 +455,7 @@ impl Runner {
             ));
         }
         if self.partitions.generation().is_none() {
-            reasons.push("no partition is read yet".to_owned());
+            reasons.push(self.rivals.waiting().unwrap_or_else(|| "no partition is read yet".to_owned()));
         }
         let elsewhere =
             self.partitions.elsewhere().map(|(partition, who)| format!("{who} reads {partition}"));

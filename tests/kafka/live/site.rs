@@ -34,6 +34,8 @@ pub(crate) struct Site<'a> {
     labels: Vec<String>,
     /// How many of them come before the branching.
     pub(crate) taught: usize,
+    /// Properties of the consumer beside those of all tests, or in their place.
+    pub(crate) properties: Vec<(&'static str, &'static str)>,
     /// Reads over TLS with a login.
     pub(crate) secure: Option<Secure>,
     /// More lines for `[source]`, and more sections.
@@ -115,6 +117,7 @@ impl<'a> Site<'a> {
             lines,
             labels,
             taught,
+            properties: Vec::new(),
             secure: None,
             in_source: String::new(),
             sections: String::new(),
@@ -186,7 +189,9 @@ impl<'a> Site<'a> {
     /// The pipeline file, with `begin` as it is written there.
     pub(crate) fn pipeline(&self, begin: Option<&str>) -> PathBuf {
         let begin = begin.unwrap_or(&self.begin);
-        let properties = self.broker.connection().properties;
+        let mut properties: BTreeMap<_, _> = self.broker.connection().properties.into_iter().collect();
+        let stated = self.properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        properties.extend(stated);
         let properties: Vec<String> =
             properties.iter().map(|(name, value)| format!("{name:?} = {value:?}")).collect();
         let login = self.secure.as_ref().map_or(String::new(), |secure| {
