@@ -20,8 +20,8 @@ const PASSWORD_MAX: u64 = 4_096;
 /// What librdkafka takes for `session.timeout.ms` where nothing is stated.
 const SESSION_MILLIS: u64 = 45_000;
 
-/// How long it takes to rejoin a group and to ask about its topics.
-const TOLD_WITHIN: Duration = Duration::from_secs(2);
+/// How long it takes to rejoin a group and to ask about its topics, on a machine that is busy with something else too.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How brokers are reached: by the source, the producer, and whoever comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_member_that_died_is_forgotten_after_its_session() {
         let six = [("session.timeout.ms", "6000")];
-        for (properties, seconds) in [(&[][..], 62), (&six, 10), (&[("session.timeout.ms", "x")], 62)] {
+        for (properties, seconds) in [(&[][..], 65), (&six, 13), (&[("session.timeout.ms", "x")], 65)] {
             assert_eq!(with(properties).forgotten_after(), Duration::from_secs(seconds));
         }
     }

@@ -25,7 +25,6 @@ use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
 use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::pipeline::Outputs;
-use crate::settings::Settings;
 use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
 use crate::state::{Batch, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
@@ -141,7 +140,7 @@ pub struct Runner {
     /// Answers that wait until it is committed what they say.
     pub(super) replies: Vec<(Reply, Answer)>,
     pub(super) to_kafka: Vec<ToKafka>,
-    notices: Notices,
+    pub(super) notices: Notices,
     /// The last notice that was given out to be announced, and the last that is confirmed.
     announced: (u64, u64),
     /// Commands that were carried out since the last batch.
@@ -316,7 +315,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Time goes on: pauses end, what was due is done.
+    /// Time goes on: pauses end, what was due is done, and Kafka is told how far was read though nothing more comes.
     ///
     /// # Errors
     /// Where this process must not go on.
@@ -328,6 +327,7 @@ impl Runner {
             self.pauses_changed();
         }
         self.relieve();
+        self.note(now, false);
         self.give_way(now)
     }
 
@@ -472,25 +472,6 @@ impl Runner {
     pub(super) fn pauses_changed(&mut self) {
         self.batch.pauses = Some(self.pauses.iter().cloned().collect());
         self.dirty = true;
-    }
-
-    /// Goes on with other settings, as after a restart with another file. What was judged is written first.
-    ///
-    /// # Errors
-    /// Where the state cannot be read or written.
-    pub(super) fn restart_with(
-        &mut self,
-        settings: Settings,
-        outputs: Outputs,
-        now: Now,
-    ) -> Result<(), RunError> {
-        self.commit(now)?;
-        let silence = settings.clock.source_silence;
-        self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
-        self.silence.set_max(silence);
-        self.notices.set_outputs(outputs);
-        self.dirty = true;
-        Ok(())
     }
 }
 

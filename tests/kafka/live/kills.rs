@@ -9,8 +9,8 @@ const STATE: &str = "killed.db";
 const BATCH: &str = "500";
 /// So that a member that was killed is soon forgotten, and little is read ahead of what a kill or an outage strikes.
 const PROPERTIES: [(&str, &str); 4] = [
-    ("session.timeout.ms", "1500"),
-    ("heartbeat.interval.ms", "300"),
+    ("session.timeout.ms", "3000"),
+    ("heartbeat.interval.ms", "500"),
     ("queued.max.messages.kbytes", "256"),
     ("fetch.queue.backoff.ms", "10"),
 ];

@@ -383,12 +383,15 @@ impl Process {
 
     /// Waits until it ends by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let mut ended = None;
-        until("the end of the process", || {
-            ended = self.child.try_wait().unwrap();
-            ended.is_some()
-        });
-        ended.unwrap()
+        let deadline = now() + PATIENCE;
+        let (_sender, never) = mpsc::channel::<()>();
+        loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                return ended;
+            }
+            assert!(now() < deadline, "it did not end:\n{}", self.log());
+            assert!(never.recv_timeout(Duration::from_millis(20)).is_err());
+        }
     }
 }
 
