@@ -4,12 +4,15 @@
 #   eval "$(scripts/kafka.sh start)"   start it; prints KAFKA_BOOTSTRAP and the other variables that the tests read
 #   scripts/kafka.sh halt              stop the broker, keep its data
 #   scripts/kafka.sh resume            start it again on the same ports
+#   scripts/kafka.sh freeze            let it stand still, as a machine that hangs; `thaw` ends that
 #   scripts/kafka.sh stop              stop it and throw its data away
-#   scripts/kafka.sh test              start it, run the tests of tests/kafka, stop it
+#   scripts/kafka.sh test [NAME...]    start it, run the tests of tests/kafka (those with such a name), stop it
 #
 # Needs Java 17 and Maven, which fetches Kafka itself once. With KAFKA_BOOTSTRAP set, that broker is used and none started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/features.sh
+source scripts/features.sh
 
 readonly current=target/kafka/current
 readonly user=tidegate password=a-password-for-tests-only
@@ -143,6 +146,7 @@ halt() {
   local pid
   pid=$(<"$1/pid")
   kill "$pid" 2>/dev/null || return 0
+  kill -CONT "$pid" 2>/dev/null || true
   for _ in {1..150}; do
     kill -0 "$pid" 2>/dev/null || return 0
     sleep 0.1
@@ -189,25 +193,35 @@ stop() {
   rm -rf "${dir:?}"
 }
 
-# Brings it up, runs the tests, and takes it down whatever came of them.
+report=''
+clean_up() {
+  stop
+  rm -f "$report"
+}
+
+# Brings it up, runs the tests, takes it down whatever came of them, and says last what they did not show.
 run_tests() {
-  local lacks features=() variables
-  if pkg-config --exists openssl 2>/dev/null; then
-    features=(--features kafka-tls)
-  else
-    printf 'skipped: Kafka over TLS: needs pkg-config and libssl-dev (openssl-devel)\n'
-  fi
-  cargo test --locked "${features[@]}" --test kafka --no-run
+  local lacks variables status=0
+  [[ -n $TIDEGATE_FEATURES ]] || printf 'skipped: Kafka over TLS: needs pkg-config and libssl-dev (openssl-devel)\n'
+  cargo test --locked --features "$TIDEGATE_FEATURES" --test kafka --no-run
+  report=$(mktemp)
   lacks=$(missing)
-  if [[ -z $lacks || -n ${KAFKA_BOOTSTRAP:-} ]]; then
-    trap stop EXIT
+  if [[ -n ${KAFKA_BOOTSTRAP:-} ]]; then
+    trap 'rm -f "$report"' EXIT
+  elif [[ -z $lacks ]]; then
+    trap clean_up EXIT
     trap 'exit 130' INT TERM
     variables=$(start)
     eval "$variables"
   else
     printf 'skipped: a real Kafka: %s\n' "$lacks"
   fi
-  cargo test --locked "${features[@]}" --test kafka -- --show-output
+  cargo test --locked --features "$TIDEGATE_FEATURES" --test kafka -- --show-output "$@" | tee "$report" || status=$?
+  if grep -q '^skipped: not shown' "$report"; then
+    printf '\nThis run has not shown:\n'
+    sed -n 's/^skipped: not shown [^:]*: /  /p' "$report" | sort -u
+  fi
+  return "$status"
 }
 
 case ${1:-} in
@@ -215,6 +229,8 @@ case ${1:-} in
   stop) stop ;;
   halt) halt "$(folder)" ;;
   resume) launch "$(folder)" ;;
-  test) run_tests ;;
-  *) printf 'usage: scripts/kafka.sh start|halt|resume|stop|test\n' >&2 && exit 2 ;;
+  freeze) kill -STOP "$(<"$(folder)/pid")" ;;
+  thaw) kill -CONT "$(<"$(folder)/pid")" ;;
+  test) run_tests "${@:2}" ;;
+  *) printf 'usage: scripts/kafka.sh start|halt|resume|freeze|thaw|stop|test\n' >&2 && exit 2 ;;
 esac

@@ -8,10 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/stream.sh
 source scripts/stream.sh
+# shellcheck source=scripts/features.sh
+source scripts/features.sh
 
 tidegate=target/debug/tidegate scale=$1 work=target/scenarios
 shift
-cargo build --locked
+cargo build --locked --features "$TIDEGATE_FEATURES"
 passed=0 failed=0
 
 # One stream, one pipeline. What failed stays in target/scenarios/, to be looked at.

@@ -7,6 +7,8 @@
 # cargo, else the step itself. With CI set, a skip that tests/allowed-skips.txt does not name is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/features.sh
+source scripts/features.sh
 
 readonly logs=target/test-logs allowed=tests/allowed-skips.txt
 
@@ -14,33 +16,48 @@ readonly logs=target/test-logs allowed=tests/allowed-skips.txt
 steps_of_check() {
   step fmt         2m  cargo fmt --all --check
   step shell       2m  scripts/lint-shell.sh
-  step build       30m cargo build --locked --all-targets
-  step clippy      20m cargo clippy --locked --all-targets -- -D warnings
-  step docs        10m env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
-  step tidy        5m  cargo test --locked --test repo -- --show-output
-  step pipelines   5m  cargo test --locked --test pipeline_files -- --show-output
-  step unit        10m cargo test --locked --lib --bins -- --show-output
+  step build       30m cargo_tested build --all-targets
+  step clippy      20m cargo_tested clippy --all-targets -- -D warnings
+  step docs        10m documentation
+  step tidy        5m  cargo_tested test --test repo -- --show-output
+  step pipelines   5m  cargo_tested test --test pipeline_files -- --show-output
+  step unit        10m cargo_tested test --lib --bins -- --show-output
   step integration 10m other_tests repo pipeline_files kafka
-  step doctest     10m cargo test --locked --doc -- --show-output
+  step doctest     10m cargo_tested test --doc -- --show-output
 }
 
-# The same, and the labelled scenarios: at full size, over few seeds.
+# The same, a real Kafka, the labelled scenarios at full size over few seeds, and the build that needs nothing but gcc and make.
 steps_of_test() {
   steps_of_check
   step licences    10m scripts/licences.sh
+  step kafka       20m scripts/kafka.sh test
   step generated   20m scripts/scenarios.sh 1 1 2 3
-  step scenarios   20m cargo test --locked --test scenarios -- --show-output
+  step scenarios   20m cargo_tested test --test scenarios -- --show-output
+  step plain       10m cargo build --locked
 }
 
 # What takes long, and proves most.
 steps_of_prove() {
-  step kafka       30m scripts/kafka.sh test
+  step kills       2h  env TIDEGATE_KILLS=100 TIDEGATE_KILL_RECORDS=1000000 scripts/kafka.sh test live::kills
   step kerberos    30m scripts/kerberos.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
-  step scenarios   3h  env TIDEGATE_SCENARIOS=full cargo test --locked --test scenarios -- --show-output
+  step scenarios   3h  all_scenarios
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
   step bench       1h  env TIDEGATE_BENCH_LINES=5000000 cargo bench --locked --bench '*'
+}
+
+# Cargo, with the features that are tested.
+cargo_tested() {
+  cargo "$1" --locked --features "$TIDEGATE_FEATURES" "${@:2}"
+}
+
+documentation() {
+  RUSTDOCFLAGS='-D warnings' cargo_tested doc --no-deps --document-private-items
+}
+
+all_scenarios() {
+  TIDEGATE_SCENARIOS=full cargo_tested test --test scenarios -- --show-output
 }
 
 # Runs a command if a file of the tree is there.
@@ -59,10 +76,10 @@ other_tests() {
   if [[ ${#tests[@]} -eq 0 ]]; then
     printf 'skipped: there are no other integration tests\n'
   else
-    cargo test --locked --no-fail-fast "${tests[@]}" -- --show-output
+    cargo_tested test --no-fail-fast "${tests[@]}" -- --show-output
   fi
 }
-export -f if_there other_tests
+export -f cargo_tested documentation all_scenarios if_there other_tests
 
 rows=() passed=0 failed=0 skipped=0 stopped=''
 say() { printf '[%4d s] %s\n' "$SECONDS" "$1"; }

@@ -16,6 +16,7 @@ pub mod open;
 pub mod partitions;
 pub mod pause;
 pub mod reconcile;
+pub mod rivals;
 pub mod runner;
 pub mod services;
 pub mod shell;

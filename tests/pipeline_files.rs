@@ -34,6 +34,36 @@ fn every_shipped_file_loads_without_a_warning() {
 }
 
 #[test]
+fn the_example_in_containers_fits_together() {
+    let read =
+        |name: &str| std::fs::read_to_string(Path::new(ROOT).join("deploy").join(name)).expect("a file");
+    let tidegate = |arguments: &[String]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        let done = command.args(arguments).current_dir(ROOT).output().expect("an end");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    tidegate(&["check", "deploy/pipeline.toml"].map(str::to_owned));
+    let pipeline = pipeline::load(&Path::new(ROOT).join("deploy/pipeline.toml"), &[]).expect("a pipeline");
+    let compose = read("compose.yaml");
+    for broker in &pipeline.kafka.brokers {
+        assert!(compose.contains(&format!("KAFKA_ADVERTISED_LISTENERS: PLAINTEXT://{broker}\n")), "{broker}");
+    }
+    let made = compose.lines().find_map(|line| line.trim().strip_prefix("for topic in ")).expect("topics");
+    let outputs = pipeline.outputs;
+    for topic in pipeline.kafka.topics.into_iter().chain(outputs.decisions).chain(outputs.bursts) {
+        let is_it = |word: &str| word.split_once(':').is_some_and(|(name, _)| name == topic);
+        assert!(made.split_whitespace().any(is_it), "nobody makes the topic {topic}: {made}");
+    }
+    // The command line is one that this version takes, about the file that is mounted.
+    let command = compose.lines().find_map(|line| line.trim().strip_prefix("command: ")).expect("a command");
+    let mut arguments: Vec<String> = serde_json::from_str(command).expect("a list");
+    let file = arguments[1].clone();
+    assert!(compose.contains(&format!("- ./pipeline.toml:{file}:ro\n")), "{file}");
+    arguments.push("--help".to_owned());
+    tidegate(&arguments);
+}
+
+#[test]
 fn eln_follows_rawhide_and_is_replayed_with_the_tag_of_its_time() {
     let pipeline = load("eln.toml", &[]);
     assert_eq!(pipeline.follow, Follow::Alias { alias: "rawhide".to_owned(), tag: None });

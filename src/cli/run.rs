@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::logging::{self, LogArgs, LogError};
 use super::{Exit, Failure, PipelineArgs, say};
 use crate::engine::save::RestoreError;
-use crate::kafka::config::ConfigError;
+use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::source::{self, SourceSettings};
 use crate::live::ask::Answer;
 use crate::live::commands::Reloaded;
@@ -133,6 +133,7 @@ impl Run {
             allow_network: self.allow_network_state,
             begin: pipeline.begin,
             group: pipeline.kafka.group.clone(),
+            forgotten_after: Connection::of_source(&pipeline.kafka).forgotten_after(),
             accept_cold: self.accept_cold,
             read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
             outputs: pipeline.outputs.clone(),

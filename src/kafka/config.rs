@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,6 +16,12 @@ use crate::pipeline::KafkaSource;
 
 /// Longest file with a password, in bytes.
 const PASSWORD_MAX: u64 = 4_096;
+
+/// What librdkafka takes for `session.timeout.ms` where nothing is stated.
+const SESSION_MILLIS: u64 = 45_000;
+
+/// How long it takes to rejoin a group and to ask about its topics, on a machine that is busy with something else too.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How brokers are reached: by the source, the producer, and whoever comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,6 +48,14 @@ impl Connection {
             certificate: source.certificate.clone(),
             properties: source.properties.clone(),
         }
+    }
+
+    /// After how long a group has forgotten a member that died, and told the others: they hear of it by a heartbeat, of
+    /// which there are at least three in a session.
+    pub fn forgotten_after(&self) -> Duration {
+        let stated = self.properties.iter().find(|(name, _)| name == "session.timeout.ms");
+        let session = stated.and_then(|(_, millis)| millis.parse().ok()).unwrap_or(SESSION_MILLIS);
+        Duration::from_millis(session + session / 3) + TOLD_WITHIN
     }
 }
 
@@ -299,6 +314,14 @@ mod tests {
     fn a_mistyped_property_is_told_by_name() {
         let error = consumer(&with(&[("sesion.timeout.ms", "10000")]), "g").unwrap_err().to_string();
         assert!(error.contains("`sesion.timeout.ms`") && error.contains("[source.properties]"), "{error}");
+    }
+
+    #[test]
+    fn a_member_that_died_is_forgotten_after_its_session() {
+        let six = [("session.timeout.ms", "6000")];
+        for (properties, seconds) in [(&[][..], 65), (&six, 13), (&[("session.timeout.ms", "x")], 65)] {
+            assert_eq!(with(properties).forgotten_after(), Duration::from_secs(seconds));
+        }
     }
 
     #[test]

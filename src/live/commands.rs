@@ -7,7 +7,7 @@ use crate::decode::decode;
 use crate::engine::command::{Action, CommandReport, HoldCommand, Refused};
 use crate::engine::decision::HoldId;
 use crate::event::{Position, Record};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Outputs, Pipeline};
 use crate::settings::Settings;
 use crate::state::live::{HandledLetter, LastCommand};
 use crate::time::Second;
@@ -176,6 +176,20 @@ impl Runner {
             .unwrap_or_default();
         self.act(now, who, why, format!("accept the package list {version}"));
         Ok((Answer::PackagesAccepted { version, names }, true))
+    }
+
+    /// Goes on with other settings, as after a restart with another file. What was judged is written first.
+    ///
+    /// # Errors
+    /// Where the state cannot be read or written.
+    fn restart_with(&mut self, settings: Settings, outputs: Outputs, now: Now) -> Result<(), RunError> {
+        self.commit(now)?;
+        let silence = settings.clock.source_silence;
+        self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
+        self.silence.set_max(silence);
+        self.notices.set_outputs(outputs);
+        self.dirty = true;
+        Ok(())
     }
 
     fn retry(&mut self, who: &str, letter: u64, why: String, now: Now) -> Result<(Answer, bool), Refusal> {

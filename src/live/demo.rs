@@ -25,7 +25,7 @@ use super::view::{Intake, View};
 use crate::engine::select::PackageList;
 use crate::generate::{GenerateError, World, generate};
 use crate::input::{InputError, lists};
-use crate::kafka::config::ConfigError;
+use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::mock::{MockBroker, MockError};
 use crate::kafka::source::{self, SourceSettings};
 use crate::metrics::Metrics;
@@ -393,6 +393,7 @@ fn start(state: &Path, pipeline: Pipeline) -> Result<Running, DemoError> {
         allow_network: false,
         begin: pipeline.begin,
         group: pipeline.kafka.group.clone(),
+        forgotten_after: Connection::of_source(&pipeline.kafka).forgotten_after(),
         accept_cold: false,
         read_on: BTreeMap::new(),
         outputs: pipeline.outputs.clone(),

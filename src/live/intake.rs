@@ -11,9 +11,7 @@ use crate::state::DeadLetter;
 use crate::time::Second;
 
 impl Runner {
-    pub(super) fn assigned(&mut self, assignment: &Assignment) -> Result<(), RunError> {
-        // Whoever has read all of them before is not the newcomer.
-        let is_newcomer = !self.partitions.were_all_ours();
+    pub(super) fn assigned(&mut self, assignment: &Assignment, now: Now) -> Result<(), RunError> {
         let committed = assignment.partitions.iter().filter_map(|partition| partition.committed.as_ref());
         match truth::judge(&self.mark, committed.map(|committed| committed.metadata.as_str())) {
             Standing::Ours => {}
@@ -29,14 +27,22 @@ impl Runner {
                 return Err(RunError::Foreign { group, state, path, ours: self.mark.state.clone() });
             }
         }
+        // Whoever has read all of them before is not the newcomer.
+        let is_newcomer = !self.partitions.were_all_ours();
+        if is_newcomer && self.rivals.look(assignment, now.mono) {
+            return Ok(());
+        }
         self.recognised = true;
         let assigned = self.partitions.assign(assignment);
-        if let Some((partition, who)) = assigned.elsewhere.first().filter(|_| is_newcomer) {
-            let (who, partition) = (who.clone(), partition.clone());
-            return Err(RunError::SecondMember { group: self.group.clone(), who, partition });
-        }
         self.own(assignment.generation, assigned);
         Ok(())
+    }
+
+    /// Ends where another member was there first, and lives.
+    pub(super) fn give_way(&self, now: Now) -> Result<(), RunError> {
+        let Some(seen) = self.rivals.alive(now.mono) else { return Ok(()) };
+        let (who, partition) = (seen.who.clone(), seen.partition.clone());
+        Err(RunError::SecondMember { group: self.group.clone(), who, partition })
     }
 
     fn own(&mut self, generation: u64, assigned: Assigned) {

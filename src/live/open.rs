@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::partitions::{Decided, Partitions};
 use super::reconcile::{KOJI, Reconcile};
@@ -34,6 +34,8 @@ pub struct Opening<'a> {
     pub begin: Begin,
     /// The consumer group.
     pub group: String,
+    /// After how long Kafka has forgotten a member of the group that died, and told the others.
+    pub forgotten_after: Duration,
     /// Begin without any known build.
     pub accept_cold: bool,
     /// Where somebody has decided to read on.
@@ -117,7 +119,7 @@ pub fn open(
     let engine = state.load(settings, partitions.numbers())?.engine;
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let Opening { group, batch_records, outputs, reconcile, .. } = opening;
+    let Opening { group, forgotten_after, batch_records, outputs, reconcile, .. } = opening;
     let seed = mark.state.bytes().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(byte));
     let witness = Witness::new(reconcile.is_some(), seed);
     let reconcile = Reconcile::new(reconcile, koji.first(), seed, now.mono);
@@ -129,6 +131,7 @@ pub fn open(
         mark,
         group,
         old_copy,
+        forgotten_after,
         packages_wanted,
         outputs,
         witness,

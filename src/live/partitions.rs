@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rivals;
 use crate::kafka::handover::{Assignment, LastRead, Owner, PartitionProgress, StartAt};
 use crate::state::live::StoredPartition;
 
@@ -18,8 +19,6 @@ pub struct Assigned {
     pub gone: Vec<(u32, String)>,
     /// Our partitions by their index in the assignment, and where to start.
     pub starts: Vec<(u32, StartAt)>,
-    /// Partitions that somebody else reads, and who.
-    pub elsewhere: Vec<(String, String)>,
 }
 
 /// One partition.
@@ -150,16 +149,7 @@ impl Partitions {
                     assigned.starts.push((index, start.unwrap_or(stored)));
                     ours.insert(index, number);
                 }
-                Owner::Other { client_id, host } => {
-                    let who = format!("{client_id} at {host}");
-                    entry.reader = Reader::Elsewhere(who.clone());
-                    assigned.elsewhere.push((name, who));
-                }
-                Owner::NotOurs => {
-                    let who = "another member of the group".to_owned();
-                    entry.reader = Reader::Elsewhere(who.clone());
-                    assigned.elsewhere.push((name, who));
-                }
+                other => entry.reader = Reader::Elsewhere(rivals::who(other).unwrap_or_default()),
             }
         }
         for entry in self.entries.values_mut() {
@@ -170,7 +160,7 @@ impl Partitions {
             }
         }
         assigned.starts.sort_by_key(|(index, _)| *index);
-        self.were_all_ours |= assigned.elsewhere.is_empty() && !ours.is_empty();
+        self.were_all_ours |= !ours.is_empty() && self.elsewhere().next().is_none();
         self.assignment = Some((assignment.generation, ours));
         assigned
     }

@@ -15,6 +15,7 @@ use super::notices::{News, Notices};
 use super::partitions::Partitions;
 use super::pause::{Kind, Pauses};
 use super::reconcile::Reconcile;
+use super::rivals::Rivals;
 use super::silence::Silence;
 use super::truth::Mark;
 use super::view::PackagesView;
@@ -26,7 +27,6 @@ use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
 use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::pipeline::Outputs;
-use crate::settings::Settings;
 use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
 use crate::state::{Batch, DeadLetter, LoadError, Stage, State, StateError};
 use crate::time::Second;
@@ -117,6 +117,7 @@ pub struct Runner {
     pub(super) engine: Engine,
     pub(super) state: State,
     pub(super) partitions: Partitions,
+    pub(super) rivals: Rivals,
     pub(super) pauses: Pauses,
     pub(super) silence: Silence,
     pub(super) packages: PackagesView,
@@ -143,7 +144,7 @@ pub struct Runner {
     /// Answers that wait until it is committed what they say.
     pub(super) replies: Vec<(Reply, Answer)>,
     pub(super) to_kafka: Vec<ToKafka>,
-    notices: Notices,
+    pub(super) notices: Notices,
     /// The last notice that was given out to be announced, and the last that is confirmed.
     announced: (u64, u64),
     /// Commands that were carried out since the last batch.
@@ -172,6 +173,7 @@ pub(super) struct Start {
     pub(super) mark: Mark,
     pub(super) group: String,
     pub(super) old_copy: Option<u64>,
+    pub(super) forgotten_after: Duration,
     pub(super) packages_wanted: bool,
     pub(super) outputs: Outputs,
     pub(super) witness: Witness,
@@ -190,6 +192,7 @@ impl Runner {
             mark,
             group,
             old_copy,
+            forgotten_after,
             packages_wanted,
             outputs,
             witness,
@@ -207,6 +210,7 @@ impl Runner {
             silence.record(number, now.mono, newest, entry.stored.last.map(|last| last.kafka_millis));
         }
         Ok(Self {
+            rivals: Rivals::new(forgotten_after),
             pauses: Pauses::new(state.pauses()?),
             silence,
             packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
@@ -293,7 +297,7 @@ impl Runner {
     /// Where this process must not go on.
     pub fn take(&mut self, news: FromKafka, now: Now) -> Result<(), RunError> {
         match news {
-            FromKafka::Assigned(assignment) => self.assigned(&assignment)?,
+            FromKafka::Assigned(assignment) => self.assigned(&assignment, now)?,
             FromKafka::Damaged { damages, .. } => {
                 self.damages = damages.iter().map(ToString::to_string).collect();
             }
@@ -321,8 +325,11 @@ impl Runner {
         Ok(())
     }
 
-    /// Time goes on: pauses end, what was due is done.
-    pub fn tick(&mut self, now: Now) {
+    /// Time goes on: pauses end, what was due is done, and Kafka is told how far was read though nothing more comes.
+    ///
+    /// # Errors
+    /// Where this process must not go on.
+    pub fn tick(&mut self, now: Now) -> Result<(), RunError> {
         for pause in self.pauses.end_due(now.wall) {
             let what = format!("resume {}", pause.kind);
             let why = format!("the pause of {} was to end at this time: {}", pause.who, pause.why);
@@ -330,6 +337,8 @@ impl Runner {
             self.pauses_changed();
         }
         self.relieve();
+        self.note(now, false);
+        self.give_way(now)
     }
 
     /// Takes a package list that was fetched, or why that failed.
@@ -456,7 +465,7 @@ impl Runner {
             ));
         }
         if self.partitions.generation().is_none() {
-            reasons.push("no partition is read yet".to_owned());
+            reasons.push(self.rivals.waiting().unwrap_or_else(|| "no partition is read yet".to_owned()));
         }
         let elsewhere =
             self.partitions.elsewhere().map(|(partition, who)| format!("{who} reads {partition}"));
@@ -473,25 +482,6 @@ impl Runner {
     pub(super) fn pauses_changed(&mut self) {
         self.batch.pauses = Some(self.pauses.iter().cloned().collect());
         self.dirty = true;
-    }
-
-    /// Goes on with other settings, as after a restart with another file. What was judged is written first.
-    ///
-    /// # Errors
-    /// Where the state cannot be read or written.
-    pub(super) fn restart_with(
-        &mut self,
-        settings: Settings,
-        outputs: Outputs,
-        now: Now,
-    ) -> Result<(), RunError> {
-        self.commit(now)?;
-        let silence = settings.clock.source_silence;
-        self.engine = self.state.load(settings, self.partitions.numbers())?.engine;
-        self.silence.set_max(silence);
-        self.notices.set_outputs(outputs);
-        self.dirty = true;
-        Ok(())
     }
 }
 

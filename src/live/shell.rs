@@ -197,7 +197,7 @@ impl Drive {
                     // What comes after the last batch is read again at the next start.
                     Event::Kafka(_) => {}
                     Event::Outside(input) => self.outside(input)?,
-                    Event::Tick => self.runner.tick(self.clock.now()),
+                    Event::Tick => self.runner.tick(self.clock.now())?,
                 }
                 if self.runner.is_full() {
                     self.turn().await?;

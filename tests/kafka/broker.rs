@@ -28,6 +28,35 @@ pub(crate) enum Broker {
     Real { bootstrap: String, _calm: Option<RwLockReadGuard<'static, ()>> },
 }
 
+/// The listener of the real Kafka that wants TLS and a login.
+#[derive(Debug, Clone)]
+pub(crate) struct Secure {
+    pub(crate) address: String,
+    pub(crate) ca_file: String,
+    pub(crate) username: String,
+    pub(crate) password_file: String,
+}
+
+impl Secure {
+    /// That of the script's Kafka; else says what is therefore not shown.
+    pub(crate) fn of_script(guarantee: &str) -> Option<Self> {
+        let stated = |name| env::var(name).ok();
+        let secure = || {
+            Some(Self {
+                address: stated("KAFKA_TLS_BOOTSTRAP")?,
+                ca_file: stated("KAFKA_CA_FILE")?,
+                username: stated("KAFKA_USERNAME")?,
+                password_file: stated("KAFKA_PASSWORD_FILE")?,
+            })
+        };
+        let found = secure();
+        if found.is_none() {
+            println!("skipped: not shown without a Kafka of scripts/kafka.sh: {guarantee}");
+        }
+        found
+    }
+}
+
 /// A record to be written by a test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
@@ -203,6 +232,17 @@ impl Broker {
             Self::Mock(mock) => mock.down().unwrap(),
             Self::Real { .. } => script("halt"),
         }
+    }
+
+    /// It takes connections and answers nothing, as a machine that hangs.
+    pub(crate) fn freeze(&self) {
+        assert!(self.is_real(), "the imitation does not hang");
+        script("freeze");
+    }
+
+    /// It answers again.
+    pub(crate) fn thaw(&self) {
+        script("thaw");
     }
 
     /// It is back.

@@ -59,4 +59,31 @@ macro_rules! on_kafka_only {
     };
 }
 
-pub(crate) use {on_both, on_kafka_only};
+/// Makes a test of each story that stops a real Kafka, and so takes all other stories with it: it runs while no other does.
+macro_rules! on_kafka_alone {
+    ($($story:ident: $guarantee:literal),* $(,)?) => {
+        mod on_kafka_alone {
+            $(#[test]
+            fn $story() {
+                if let Some((broker, _alone)) = crate::broker::Broker::alone($guarantee) {
+                    super::$story(&broker);
+                }
+            })*
+        }
+    };
+}
+
+/// The same, and a test of each on the imitation, which each has for itself.
+macro_rules! on_both_alone {
+    ($($story:ident: $guarantee:literal),* $(,)?) => {
+        mod on_mock {
+            $(#[test]
+            fn $story() {
+                super::$story(&crate::broker::Broker::mock());
+            })*
+        }
+        crate::on_kafka_alone! { $($story: $guarantee),* }
+    };
+}
+
+pub(crate) use {on_both, on_both_alone, on_kafka_alone, on_kafka_only};

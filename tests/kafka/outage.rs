@@ -56,27 +56,7 @@ fn it_waits_for_a_broker_that_is_not_there_yet(broker: &Broker) {
     follower.stop();
 }
 
-/// A real broker that is stopped takes all other stories with it, so these run while no other does.
-macro_rules! while_alone {
-    ($($story:ident: $guarantee:literal),* $(,)?) => {
-        mod on_mock {
-            $(#[test]
-            fn $story() {
-                super::$story(&crate::broker::Broker::mock());
-            })*
-        }
-        mod on_kafka {
-            $(#[test]
-            fn $story() {
-                if let Some((broker, _alone)) = crate::broker::Broker::alone($guarantee) {
-                    super::$story(&broker);
-                }
-            })*
-        }
-    };
-}
-
-while_alone! {
+crate::on_both_alone! {
     an_outage_is_told_proves_nothing_and_loses_nothing: "a broker that is stopped and started",
     it_stops_within_ten_seconds_though_the_broker_is_gone: "stopping while the broker is gone",
     it_waits_for_a_broker_that_is_not_there_yet: "starting before the broker",

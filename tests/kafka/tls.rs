@@ -1,32 +1,21 @@
 //! TLS and SCRAM, as the pipeline file states them.
 
-use std::env;
-
 use tidegate::kafka::config::{ConfigError, Connection};
 use tidegate::kafka::handover::TroubleKind;
 use tidegate::kafka::producer::{NewRecord, Producer};
 use tidegate::kafka::source::{self, SourceSettings};
 
-use crate::broker::{Broker, wait};
+use crate::broker::{Broker, Secure, wait};
 use crate::follower::Follower;
 
-/// The secure listener of the script's Kafka.
+/// The listener that wants TLS and a login, with another password file where one is given.
 fn secure(broker: &Broker, password_file: Option<&str>) -> Option<Connection> {
-    let stated = |name| env::var(name).ok();
-    let (Some(address), Some(ca), Some(user), Some(file)) = (
-        stated("KAFKA_TLS_BOOTSTRAP"),
-        stated("KAFKA_CA_FILE"),
-        stated("KAFKA_USERNAME"),
-        stated("KAFKA_PASSWORD_FILE"),
-    ) else {
-        println!("skipped: not shown without a Kafka of scripts/kafka.sh: TLS and SCRAM");
-        return None;
-    };
-    let password_file = password_file.map_or(file, str::to_owned);
+    let secure = Secure::of_script("TLS and SCRAM")?;
+    let password_file = password_file.map_or(secure.password_file, str::to_owned);
     Some(Connection {
-        brokers: vec![address],
-        login: Some((user, password_file)),
-        ca_file: Some(ca),
+        brokers: vec![secure.address],
+        login: Some((secure.username, password_file)),
+        ca_file: Some(secure.ca_file),
         ..broker.connection()
     })
 }

@@ -1,15 +1,29 @@
 //! Kills amid a backlog: at named places of a batch and at random moments. The decisions are those of an undisturbed run.
 
-use super::site::{Process, Site};
+use super::site::{Process, Site, tidegate};
 use crate::broker::{Broker, name};
 use tidegate::live::fail::FailPoint;
 
-/// Kills of one run; more where `TIDEGATE_KILLS` says so.
-const KILLS: usize = 15;
-/// Records of the backlog; more where `TIDEGATE_KILL_RECORDS` says so.
-const RECORDS: usize = 200_000;
+const STATE: &str = "killed.db";
 /// Records of a batch: hundreds of batches.
 const BATCH: &str = "500";
+/// So that a member that was killed is soon forgotten, and little is read ahead of what a kill or an outage strikes.
+const PROPERTIES: [(&str, &str); 4] = [
+    ("session.timeout.ms", "3000"),
+    ("heartbeat.interval.ms", "500"),
+    ("queued.max.messages.kbytes", "256"),
+    ("fetch.queue.backoff.ms", "10"),
+];
+
+/// What happens beside the kills, before every tenth of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Besides {
+    Nothing,
+    /// The broker ends and is started again; the process lives through it.
+    BrokerRestarts,
+    /// A copy of the state is run beside it, and has to refuse; the process lives through it.
+    SecondMember,
+}
 
 /// What a kill struck.
 struct Strike {
@@ -19,85 +33,142 @@ struct Strike {
     after: u64,
 }
 
+/// A site that is killed again and again, the numbers that say when, and what happened beside.
+struct Loop<'a> {
+    site: Site<'a>,
+    random: Random,
+    besides: Besides,
+    happened: usize,
+    /// Kills at named places so far.
+    named: usize,
+}
+
 fn number(variable: &str, otherwise: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-fn kills_amid_a_backlog_change_nothing(broker: &Broker) {
-    let site = backlog(broker);
+/// `kills` kills amid `records` records; other numbers where `TIDEGATE_KILLS` and `TIDEGATE_KILL_RECORDS` say so.
+fn kills_change_nothing(broker: &Broker, besides: Besides, kills: usize, records: usize) {
+    let (kills, records) = (number("TIDEGATE_KILLS", kills), number("TIDEGATE_KILL_RECORDS", records));
+    let mut site = backlog(broker, records);
     let all = site.lines.len() as u64;
     site.import("calm.db");
     site.drain("calm.db");
     let decisions = site.decisions("calm.db");
     site.judge("calm.db");
 
-    let mut site = site;
     site.other_group();
-    site.import("killed.db");
-    let kills = number("TIDEGATE_KILLS", KILLS);
-    let seed: u64 = std::env::var("TIDEGATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    println!("seed {seed} (TIDEGATE_SEED), {kills} kills, {all} records");
-    let mut random = Random(seed);
-    let mut strikes = Vec::new();
-    for kill in 0..kills {
-        // The rest of the backlog is shared among the kills to come, so that each strikes amid it.
-        let before = site.read("killed.db");
-        let share = (all - before) / (kills - kill + 1) as u64;
-        let strike = strike(&site, kill, before, share.max(1), &mut random);
-        println!(
-            "kill {kill}: {} at {} of {all}, {} read since",
-            strike.place,
-            strike.after,
-            strike.after - strike.before
-        );
-        strikes.push(strike);
-    }
-    site.drain("killed.db");
-    assert_eq!(site.decisions("killed.db"), decisions, "kills have changed decisions");
-    site.judge("killed.db");
+    site.import(STATE);
+    let seed = number("TIDEGATE_SEED", 1);
+    println!("{besides:?} beside {kills} kills amid {all} records, seed {seed} (TIDEGATE_SEED)");
+    let mut killing = Loop { site, random: Random(seed as u64), besides, happened: 0, named: 0 };
+    let strikes: Vec<Strike> = (0..kills).map(|kill| killing.strike(kill, kills, all)).collect();
+    let site = killing.site;
+    site.drain(STATE);
+    assert_eq!(site.decisions(STATE), decisions, "kills have changed decisions");
+    site.judge(STATE);
 
     let amid = strikes.iter().filter(|strike| strike.after > 0 && strike.after < all).count();
-    assert!(amid * 10 >= strikes.len() * 8, "only {amid} of {} kills struck amid the backlog", strikes.len());
+    println!("{amid} of {kills} struck amid the backlog; {} times {besides:?}", killing.happened);
+    assert!(amid * 10 >= kills * 8, "only {amid} of {kills} kills struck amid the backlog");
     for point in FailPoint::ALL {
         assert!(strikes.iter().any(|strike| strike.place == point.word()), "{} was never hit", point.word());
     }
+    assert!(besides == Besides::Nothing || killing.happened >= kills / 10, "{}", killing.happened);
 }
 
-/// Kills one run: at each second time at a named place, else after some progress.
-fn strike(site: &Site<'_>, kill: usize, before: u64, share: u64, random: &mut Random) -> Strike {
-    let batch = BATCH.parse::<u64>().unwrap();
-    if kill.is_multiple_of(2) {
-        let point = FailPoint::ALL[kill / 2 % FailPoint::ALL.len()];
+impl Loop<'_> {
+    /// Kills one run, and says where.
+    fn strike(&mut self, kill: usize, kills: usize, all: u64) -> Strike {
+        let before = self.site.read(STATE);
+        // The rest of the backlog is shared among the kills to come, so that each strikes amid it.
+        let share = ((all - before) / (kills - kill + 1) as u64).max(1);
+        let strike = match kill % 10 {
+            4 if self.besides != Besides::Nothing => self.after_something(before, share),
+            _ if kill.is_multiple_of(2) => self.at_a_point(before, share),
+            _ => self.at_random(before, share),
+        };
+        let Strike { place, before, after } = &strike;
+        println!("kill {kill}: {place} at {after} of {all}, {} read since", after - before);
+        strike
+    }
+
+    /// Kills one run at a named place, at one of the first visits there.
+    fn at_a_point(&mut self, before: u64, share: u64) -> Strike {
+        let point = FailPoint::ALL[self.named % FailPoint::ALL.len()];
+        self.named += 1;
         // Kafka is told at most once a second: its first visit is early, a later one may be behind the backlog.
-        let batches = if point == FailPoint::BeforeKafkaCommit { 1 } else { (share / batch).clamp(2, 60) };
-        let visit = 1 + random.below(batches);
-        let mut process = start(site, Some(format!("{}:{visit}", point.word())));
+        let batches = match point {
+            FailPoint::BeforeKafkaCommit => 1,
+            _ => (share / BATCH.parse::<u64>().unwrap()).clamp(2, 60),
+        };
+        let visit = 1 + self.random.below(batches);
+        let mut process = self.start(Some(format!("{}:{visit}", point.word())));
         let status = process.wait();
         assert!(!status.success(), "{status}\n{}", process.log());
         assert!(process.log().contains(point.word()), "{}", process.log());
-        return Strike { place: point.word().to_owned(), before, after: site.read("killed.db") };
+        Strike { place: point.word().to_owned(), before, after: self.site.read(STATE) }
     }
-    let goal = before + 1 + random.below(share);
-    let mut process = start(site, None);
-    site.until_read("killed.db", usize::try_from(goal).unwrap(), &mut process);
-    process.kill();
-    Strike { place: "random".to_owned(), before, after: site.read("killed.db") }
-}
 
-fn start(site: &Site<'_>, fail_at: Option<String>) -> Process {
-    site.run("killed.db", |run| {
-        run.args(["--batch-records", BATCH]);
-        if let Some(fail_at) = fail_at {
-            run.env("TIDEGATE_FAIL_AT", fail_at);
+    /// Kills one run after some progress.
+    fn at_random(&mut self, before: u64, share: u64) -> Strike {
+        let process = self.some_progress(before, share);
+        process.kill();
+        Strike { place: "random".to_owned(), before, after: self.site.read(STATE) }
+    }
+
+    /// Kills one run after it has lived through something else.
+    fn after_something(&mut self, before: u64, share: u64) -> Strike {
+        let mut process = self.some_progress(before, share);
+        if self.besides == Besides::BrokerRestarts {
+            self.site.broker.down();
+            self.site.broker.up();
+        } else {
+            self.second_member();
         }
-    })
+        assert!(process.is_running(), "it ended:\n{}", process.log());
+        self.happened += 1;
+        let goal = self.site.read(STATE) + 1;
+        self.site.until_read(STATE, usize::try_from(goal).unwrap().min(self.site.lines.len()), &mut process);
+        process.kill();
+        Strike { place: format!("{:?}", self.besides), before, after: self.site.read(STATE) }
+    }
+
+    /// A copy of the state, as on another machine, finds that the group has a member.
+    fn second_member(&self) {
+        let copy = format!("copy-{}.db", self.happened);
+        let mut backup = tidegate();
+        backup.args(["state", "backup"]).arg(self.site.path(STATE)).arg(self.site.path(&copy));
+        let made = backup.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut second = self.site.run(&copy, |_| ());
+        assert_eq!(second.wait().code(), Some(5), "{}", second.log());
+        assert!(second.log().contains("another member"), "{}", second.log());
+    }
+
+    /// A run that has read something.
+    fn some_progress(&mut self, before: u64, share: u64) -> Process {
+        let goal = before + 1 + self.random.below(share);
+        let mut process = self.start(None);
+        self.site.until_read(STATE, usize::try_from(goal).unwrap(), &mut process);
+        process
+    }
+
+    fn start(&self, fail_at: Option<String>) -> Process {
+        self.site.run(STATE, |run| {
+            run.args(["--batch-records", BATCH]);
+            if let Some(fail_at) = fail_at {
+                run.env("TIDEGATE_FAIL_AT", fail_at);
+            }
+        })
+    }
 }
 
 /// A branching, with so many messages of no interest between that the whole takes hundreds of batches.
-fn backlog(broker: &Broker) -> Site<'_> {
+fn backlog(broker: &Broker, records: usize) -> Site<'_> {
     let mut site = Site::new(broker, "0.2");
-    let wanted = number("TIDEGATE_KILL_RECORDS", RECORDS);
-    site.thin_out(wanted);
+    site.properties = PROPERTIES.to_vec();
+    site.thin_out(records);
     site.publish(0..site.lines.len());
     site
 }
@@ -139,15 +210,23 @@ fn an_outage_amid_a_backlog_changes_nothing(broker: &Broker) {
     assert_eq!(site.decisions("a.db"), site.decisions("calm.db"));
 }
 
-crate::on_kafka_only! {
-    kills_amid_a_backlog_change_nothing: "kills at named places and at random amid a backlog of 200,000 records",
+fn kills_amid_a_backlog_change_nothing(broker: &Broker) {
+    kills_change_nothing(broker, Besides::Nothing, 15, 200_000);
 }
 
-mod alone {
-    #[test]
-    fn an_outage_of_the_real_broker_amid_a_backlog_changes_nothing() {
-        if let Some((broker, _alone)) = crate::broker::Broker::alone("restarts of a broker amid a backlog") {
-            super::an_outage_amid_a_backlog_changes_nothing(&broker);
-        }
-    }
+fn kills_and_a_second_member_change_nothing(broker: &Broker) {
+    kills_change_nothing(broker, Besides::SecondMember, 15, 200_000);
+}
+
+fn kills_and_restarts_of_the_broker_change_nothing(broker: &Broker) {
+    kills_change_nothing(broker, Besides::BrokerRestarts, 15, 200_000);
+}
+
+crate::on_kafka_only! {
+    kills_amid_a_backlog_change_nothing: "kills at named places and at random amid a backlog of 200,000 records",
+    kills_and_a_second_member_change_nothing: "kills, and a second member that refuses",
+}
+crate::on_kafka_alone! {
+    an_outage_amid_a_backlog_changes_nothing: "restarts of a broker amid a backlog",
+    kills_and_restarts_of_the_broker_change_nothing: "kills, and restarts of the broker",
 }

@@ -1,9 +1,12 @@
 //! The live pipeline, as the real binary, against brokers.
 
 mod damage;
+mod garbage;
 mod kills;
 mod koji;
 mod operating;
+mod quiet;
+mod secure;
 mod site;
 mod truth;
 

@@ -1,19 +1,17 @@
 //! Operators at work while the pipeline runs: pauses, holds, dead letters, and what a quiet topic decides by itself.
 
 use std::process::Output;
-use std::time::Duration;
 
 use super::site::{Site, tidegate, until};
-use crate::broker::{Broker, Given};
-use crate::follower::now;
+use crate::broker::Broker;
 
 /// Runs a command of an operator against the pipeline of a state.
-fn operate(site: &Site<'_>, state: &str, command: &[&str]) -> Output {
+pub(super) fn operate(site: &Site<'_>, state: &str, command: &[&str]) -> Output {
     let mut operate = tidegate();
     operate.args(command).arg("--state").arg(site.path(state)).output().unwrap()
 }
 
-fn done(site: &Site<'_>, state: &str, command: &[&str]) -> String {
+pub(super) fn done(site: &Site<'_>, state: &str, command: &[&str]) -> String {
     let output = operate(site, state, command);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
@@ -21,7 +19,7 @@ fn done(site: &Site<'_>, state: &str, command: &[&str]) -> String {
 }
 
 /// Whether a pipeline answers operators.
-fn answers(site: &Site<'_>, state: &str) -> bool {
+pub(super) fn answers(site: &Site<'_>, state: &str) -> bool {
     matches!(operate(site, state, &["status"]).status.code(), Some(0 | 3))
 }
 
@@ -69,6 +67,33 @@ fn pauses_over_a_branching_change_nothing(broker: &Broker) {
     site.judge("submission.db");
 }
 
+/// What feeds Kafka stands still amid the branching, for longer than the source may be silent, and then brings everything
+/// at once with the times of before. Nothing is decided otherwise than without the outage.
+fn an_outage_of_the_bridge_over_a_branching_changes_nothing(broker: &Broker) {
+    let mut site = Site::new(broker, if broker.is_real() { "1" } else { "0.1" });
+    site.in_source = "source_silence = \"10s\"\n".to_owned();
+    let all = site.lines.len();
+    let third = site.taught + (all - site.taught) / 3;
+    site.import("outage.db");
+    site.publish(0..third);
+    let mut process = site.run("outage.db", |_| ());
+    site.until_read("outage.db", third, &mut process);
+    until("the silence to be told", || {
+        assert!(process.is_running(), "{}", process.log());
+        process.log().contains("no record of any partition has come")
+    });
+    site.publish(third..all);
+    site.until_read("outage.db", all, &mut process);
+    process.stop();
+    site.judge("outage.db");
+    let decisions = site.decisions("outage.db");
+
+    site.other_group();
+    site.import("calm.db");
+    site.drain("calm.db");
+    assert_eq!(site.decisions("calm.db"), decisions);
+}
+
 /// Two operators decide the same hold: one wins, the other is told.
 fn a_hold_is_decided_once(broker: &Broker) {
     let site = Site::new(broker, "0.1");
@@ -110,98 +135,10 @@ fn a_hold_is_decided_once(broker: &Broker) {
     process.stop();
 }
 
-/// The last message of a topic is decided though nothing follows it.
-fn the_last_build_of_a_quiet_topic_is_decided(broker: &Broker) {
-    let site = Site::new(broker, "0.1");
-    let mut process = site.run_from("quiet.db", Some("now"), |run| {
-        run.args(["--accept-cold", "--set", "burst.hold_back=6s", "--set", "burst.rules=[\"100 in 5s\"]"]);
-    });
-    until("the socket", || answers(&site, "quiet.db"));
-    std::fs::write(site.path("quiet.now"), b"").unwrap();
-    let sent = std::fs::metadata(site.path("quiet.now")).unwrap().modified().unwrap();
-    let sent = sent.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let at = tidegate::time::Second(i64::try_from(sent).unwrap());
-    let message = |id: &str, topic: &str, body: &str| {
-        format!(
-            "{{\"id\":\"{id}\",\"topic\":\"org.fedoraproject.prod.buildsys.{topic}\",\"headers\":{{\"sent-at\":\"{at}\"}},\"body\":{body}}}"
-        )
-    };
-    let package: String = std::fs::read_to_string(site.path("stream/packages.txt")).unwrap();
-    let package = package.lines().next().unwrap();
-    let build = format!(
-        "\"build_id\":7,\"name\":\"{package}\",\"version\":\"1\",\"release\":\"1.fc42\",\"instance\":\"primary\""
-    );
-    let completed =
-        format!("{{{build},\"attribute\":\"state\",\"old\":0,\"new\":1,\"owner\":\"a\",\"task_id\":1}}");
-    let tagged = format!("{{{build},\"tag\":\"f42\",\"tag_id\":1,\"user\":\"bodhi\",\"owner\":\"a\"}}");
-    broker.write(
-        &site.topic,
-        [
-            Given::text(0, message("c", "build.state.change", &completed)),
-            Given::text(0, message("t", "tag", &tagged)),
-        ],
-    );
-    let from = now();
-    until("the decision", || {
-        assert!(process.is_running(), "{}", process.log());
-        !site.ask::<String>("quiet.db", "SELECT outcome FROM decision WHERE outcome = 'submitted'").is_empty()
-    });
-    // hold_back 6 s, disorder 5 s, and 3 s for proving that nothing is missing; a second for the resolution of times.
-    assert!(now() - from < Duration::from_secs(6 + 5 + 3 + 1), "it took {:?}", now() - from);
-    process.stop();
-}
-
-/// Whatever cannot be read is listed with its reason, nothing stops, and nothing of it moves a terminal's cursor.
-fn garbage_is_listed_and_stops_nothing(broker: &Broker) {
-    let site = Site::new(broker, "0.1");
-    let all = site.lines.len();
-    let bad: [&[u8]; 7] = [
-        b"",
-        b"{",
-        b"\x1b[2J\xe2\x80\xae not json",
-        b"\xff\xfe",
-        b"[]",
-        b"{\"topic\":\"org.fedoraproject.prod.buildsys.tag\",\"body\":{\"tag\":\"\\u001b[2J\\u202e\"}}",
-        b"null",
-    ];
-    site.publish(0..all / 2);
-    broker.write(
-        &site.topic,
-        (0..all / 20).map(|n| Given {
-            partition: i32::try_from(n % 3).unwrap(),
-            value: Some(bad[n % bad.len()].to_vec()),
-            headers: Vec::new(),
-        }),
-    );
-    broker.write(
-        &site.topic,
-        [Given { partition: 0, value: None, headers: Vec::new() }, Given::text(1, "x".repeat(1 << 20))],
-    );
-    site.publish(all / 2..all);
-    site.import("a.db");
-    let mut process = site.run("a.db", |_| ());
-    let extra = all / 20 + 2;
-    site.until_read("a.db", all + extra, &mut process);
-    let letters: i64 = site.ask("a.db", "SELECT count(*) FROM dead_letter")[0];
-    assert_eq!(usize::try_from(letters), Ok(extra), "all of them, and nothing else");
-    let list = done(&site, "a.db", &["deadletters", "list"]);
-    for shown in [list, process.log(), done(&site, "a.db", &["deadletters", "show", "3"])] {
-        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'), "{shown}");
-    }
-    done(&site, "a.db", &["deadletters", "discard", "3", "--reason", "noise"]);
-    let late = operate(&site, "a.db", &["deadletters", "discard", "3", "--reason", "noise"]);
-    assert_eq!(late.status.code(), Some(5));
-    assert!(String::from_utf8_lossy(&late.stderr).contains("was discarded already, by "), "{late:?}");
-    process.stop();
-    let fresh = site.ask::<i64>("a.db", "SELECT build_id FROM submission").len();
-    assert_eq!(fresh, site.labelled("fresh"));
-}
-
 crate::on_both! {
     pauses_over_a_branching_change_nothing: "pauses over a whole branching",
-    garbage_is_listed_and_stops_nothing: "garbage amid a stream",
+    an_outage_of_the_bridge_over_a_branching_changes_nothing: "an outage of the bridge over a whole branching",
 }
 crate::on_kafka_only! {
     a_hold_is_decided_once: "holds of a running pipeline",
-    the_last_build_of_a_quiet_topic_is_decided: "proved idleness by the broker's clock",
 }

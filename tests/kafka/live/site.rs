@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use crate::broker::{Broker, Given, name};
+use crate::broker::{Broker, Given, Secure, name};
 use crate::follower::now;
 
 /// Partitions of the topic.
@@ -34,6 +34,13 @@ pub(crate) struct Site<'a> {
     labels: Vec<String>,
     /// How many of them come before the branching.
     pub(crate) taught: usize,
+    /// Properties of the consumer beside those of all tests, or in their place.
+    pub(crate) properties: Vec<(&'static str, &'static str)>,
+    /// Reads over TLS with a login.
+    pub(crate) secure: Option<Secure>,
+    /// More lines for `[source]`, and more sections.
+    pub(crate) in_source: String,
+    pub(crate) sections: String,
     begin: String,
 }
 
@@ -53,6 +60,15 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(now() < deadline, "this did not come: {what}");
         assert!(never.recv_timeout(Duration::from_millis(20)).is_err());
+    }
+}
+
+/// Looks on until a moment: what must not be, is not.
+pub(crate) fn never_before(deadline: Instant, what: &str, mut is: impl FnMut() -> bool) {
+    let (_sender, never) = mpsc::channel::<()>();
+    while now() < deadline {
+        assert!(!is(), "{what}");
+        assert!(never.recv_timeout(Duration::from_millis(50)).is_err());
     }
 }
 
@@ -93,7 +109,30 @@ impl<'a> Site<'a> {
         }
         labels.resize(lines.len(), "mark".to_owned());
         let topic = broker.topic(i32::try_from(PARTITIONS).unwrap());
-        Self { broker, folder, topic, group: name("live"), lines, labels, taught, begin }
+        Self {
+            broker,
+            folder,
+            topic,
+            group: name("live"),
+            lines,
+            labels,
+            taught,
+            properties: Vec::new(),
+            secure: None,
+            in_source: String::new(),
+            sections: String::new(),
+            begin,
+        }
+    }
+
+    /// So many messages as a bus carries them: the trigger tag, other tags, builds, other topics.
+    pub(crate) fn mix(&self, lines: usize) -> Vec<String> {
+        let folder = self.path("mix");
+        let mut generate = tidegate();
+        generate.args(["generate", "mix", "--lines", &lines.to_string(), "--truth"]).arg(&folder);
+        let made = generate.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert!(made.success());
+        fs::read_to_string(folder.join("events.jsonl")).unwrap().lines().map(str::to_owned).collect()
     }
 
     /// Puts messages of no interest between the others, so that there are at least so many.
@@ -137,21 +176,39 @@ impl<'a> Site<'a> {
         self.broker.write(&self.topic, given);
     }
 
+    /// Publishes messages of no interest, so many hours after all others: what came before is then decided.
+    pub(crate) fn publish_later(&self, hours: i64) {
+        let last = sent_at(self.lines.last().unwrap());
+        let marks = (0..2 * PARTITIONS).map(|number| {
+            let partition = i32::try_from(number % PARTITIONS).unwrap();
+            Given::text(partition, mark(&last, hours, self.lines.len() + usize::try_from(number).unwrap()))
+        });
+        self.broker.write(&self.topic, marks);
+    }
+
     /// The pipeline file, with `begin` as it is written there.
     pub(crate) fn pipeline(&self, begin: Option<&str>) -> PathBuf {
         let begin = begin.unwrap_or(&self.begin);
-        let properties = self.broker.connection().properties;
+        let mut properties: BTreeMap<_, _> = self.broker.connection().properties.into_iter().collect();
+        let stated = self.properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        properties.extend(stated);
         let properties: Vec<String> =
             properties.iter().map(|(name, value)| format!("{name:?} = {value:?}")).collect();
+        let login = self.secure.as_ref().map_or(String::new(), |secure| {
+            let Secure { ca_file, username, password_file, .. } = secure;
+            format!("ca_file = {ca_file:?}\nusername = {username:?}\npassword_file = {password_file:?}\n")
+        });
+        let address = self.secure.as_ref().map_or_else(|| self.broker.bootstrap(), |s| s.address.clone());
         let text = format!(
-            "[source]\nbrokers = [{:?}]\ntopics = [{:?}]\ngroup = {:?}\nbegin = {begin:?}\nproperties = {{ {} }}\n\
+            "[source]\nbrokers = [{address:?}]\ntopics = [{:?}]\ngroup = {:?}\nbegin = {begin:?}\nproperties = {{ {} }}\n{login}{}\
              [trigger]\nfollow = \"f42\"\nfamily = [\"f41@2025-02-04T09:08:23Z\", \"f42\"]\n\
-             [select]\npackages = [{:?}]\nrenames = {{ freeipa = \"ipa\" }}\n[sink]\nkind = \"dry_run\"\n",
-            self.broker.bootstrap(),
+             [select]\npackages = [{:?}]\nrenames = {{ freeipa = \"ipa\" }}\n[sink]\nkind = \"dry_run\"\n{}",
             self.topic,
             self.group,
             properties.join(", "),
+            self.in_source,
             self.path("stream/packages.txt").to_str().unwrap(),
+            self.sections,
         );
         let path = self.path("site.toml");
         fs::write(&path, text).unwrap();
@@ -234,10 +291,10 @@ impl<'a> Site<'a> {
         rows.unwrap().map(Result::unwrap).collect()
     }
 
-    /// What the truth calls the record at a place.
+    /// What the truth calls the record at a place; `none` where it is not one of the lines.
     pub(crate) fn label(&self, place: Place) -> &str {
         let index = place.1 * PARTITIONS + u64::from(place.0);
-        &self.labels[usize::try_from(index).unwrap()]
+        self.labels.get(usize::try_from(index).unwrap()).map_or("none", String::as_str)
     }
 
     /// How many of the lines have a label.
@@ -257,9 +314,15 @@ impl<'a> Site<'a> {
             }
         }
         assert_eq!(submitted, self.labelled("fresh"), "new builds are missing");
+        self.judge_submissions(state);
+    }
+
+    /// Each new build was submitted once, whatever record it was decided by.
+    pub(crate) fn judge_submissions(&self, state: &str) {
         let admitted: Vec<i64> = self.ask(state, "SELECT build_id FROM submission");
         let distinct: BTreeSet<_> = admitted.iter().collect();
-        assert_eq!((admitted.len(), distinct.len()), (submitted, submitted), "built twice");
+        let fresh = self.labelled("fresh");
+        assert_eq!((admitted.len(), distinct.len()), (fresh, fresh), "missing, or built twice");
     }
 
     /// Runs until everything was read, and stops.
@@ -290,6 +353,14 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// CPU time that it has used.
+    pub(crate) fn cpu(&self) -> Duration {
+        // Ticks of 10 ms: fields 14 and 15, counted behind the name, which may hold anything.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+        Duration::from_millis(10 * fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>())
+    }
+
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
@@ -312,12 +383,15 @@ impl Process {
 
     /// Waits until it ends by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let mut ended = None;
-        until("the end of the process", || {
-            ended = self.child.try_wait().unwrap();
-            ended.is_some()
-        });
-        ended.unwrap()
+        let deadline = now() + PATIENCE;
+        let (_sender, never) = mpsc::channel::<()>();
+        loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                return ended;
+            }
+            assert!(now() < deadline, "it did not end:\n{}", self.log());
+            assert!(never.recv_timeout(Duration::from_millis(20)).is_err());
+        }
     }
 }
 
