@@ -149,7 +149,9 @@ impl Partitions {
                     assigned.starts.push((index, start.unwrap_or(stored)));
                     ours.insert(index, number);
                 }
-                other => entry.reader = Reader::Elsewhere(rivals::who(other).unwrap_or_default()),
+                other @ (Owner::Other { .. } | Owner::NotOurs) => {
+                    entry.reader = Reader::Elsewhere(rivals::who(other).unwrap_or_default());
+                }
             }
         }
         for entry in self.entries.values_mut() {
