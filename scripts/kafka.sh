@@ -216,7 +216,9 @@ run_tests() {
   else
     printf 'skipped: a real Kafka: %s\n' "$lacks"
   fi
-  cargo test --locked --features "$TIDEGATE_FEATURES" --test kafka -- --show-output "$@" | tee "$report" || status=$?
+  # The stories wait most of their time: three at once keep two cores busy.
+  cargo test --locked --features "$TIDEGATE_FEATURES" --test kafka -- --show-output --test-threads 3 "$@" | tee "$report" \
+    || status=$?
   if grep -q '^skipped: not shown' "$report"; then
     printf '\nThis run has not shown:\n'
     sed -n 's/^skipped: not shown [^:]*: /  /p' "$report" | sort -u

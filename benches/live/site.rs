@@ -74,7 +74,7 @@ pub(crate) fn flush(producer: &BaseProducer) {
     producer.flush(Duration::from_secs(60)).unwrap();
 }
 
-/// What `tidegate run` needs: a pipeline file, a package list, and a state that knows builds.
+/// What `tidegate run` needs: a pipeline file and a package list.
 pub(crate) struct Site {
     folder: TempDir,
 }
@@ -113,13 +113,10 @@ impl Site {
         let tidegate = Path::new(env!("CARGO_BIN_EXE_tidegate"));
         let pipeline = self.path("bench.toml");
         let group = format!("source.group=bench-{}-{state}", std::process::id());
-        let mut import = Command::new(tidegate);
-        import.args(["known", "import"]).arg(&pipeline).arg("--state").arg(self.path(state));
-        let imported = import.arg(self.path("known_builds.jsonl")).output().unwrap();
-        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
         let mut run = Command::new(tidegate);
         run.arg("run").arg(&pipeline).args(["--set", &group]).arg("--state").arg(self.path(state));
-        run.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::null());
+        // The mix comes without known builds.
+        run.args(["--accept-cold", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::null());
         run.stderr(File::create(self.path(&format!("{state}.log"))).unwrap());
         Process(run.spawn().unwrap())
     }

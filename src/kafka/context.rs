@@ -58,13 +58,17 @@ impl ConsumerContext for Notes {
     /// Holds the group's wish fulfilled with no partition at all: librdkafka waits for an answer, and the true one, with
     /// checked offsets, takes the time that the checks and the pipeline take.
     fn rebalance(&self, consumer: &Consumer, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
-        if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let answered = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let elements = partitions.elements();
             self.push(Note::Given(elements.iter().map(|e| (e.topic().to_owned(), e.partition())).collect()));
+            // An empty list, and not `unassign`, which is no answer here: without one librdkafka takes no part in the next
+            // rebalance, and holds up the whole group.
+            consumer.assign(&TopicPartitionList::new())
         } else {
             self.push(Note::Taken);
-        }
-        if let Err(error) = consumer.unassign() {
+            consumer.unassign()
+        };
+        if let Err(error) = answered {
             self.push(Note::Error(
                 RDKafkaErrorCode::State,
                 format!("the rebalance could not be answered: {error}"),

@@ -20,6 +20,8 @@ pub(crate) struct Follower {
     runtime: Runtime,
     /// Where each partition is started; others at their first record.
     pub(crate) starts: BTreeMap<Place, StartAt>,
+    /// Says where to start as soon as it is asked.
+    pub(crate) answers: bool,
     /// All records by partition, in the order in which they came.
     pub(crate) records: BTreeMap<Place, Vec<KafkaRecord>>,
     pub(crate) assignment: Option<Assignment>,
@@ -46,6 +48,7 @@ impl Follower {
             source: source::start(settings).unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(),
             starts,
+            answers: true,
             records: BTreeMap::new(),
             assignment: None,
             progress: None,
@@ -82,7 +85,9 @@ impl Follower {
             FromKafka::Assigned(assignment) => {
                 self.assignment = Some(assignment);
                 self.progress = None;
-                self.answer();
+                if self.answers {
+                    self.answer();
+                }
             }
             FromKafka::Damaged { damages, .. } => self.damages.extend(damages),
             FromKafka::Repartitioned { before, now, .. } => self.repartitioned.push((before, now)),

@@ -11,6 +11,7 @@ use crate::{on_both, on_kafka_only};
 
 on_both! {
     a_second_member_is_told_and_so_is_its_leaving: "rebalances",
+    a_member_that_gives_no_answer_takes_part_in_the_next_rebalance: "rebalances while a member waits",
     a_topic_with_more_partitions_than_positions_is_told: "new partitions are told and read whole",
 }
 
@@ -55,6 +56,21 @@ fn a_second_member_is_told_and_so_is_its_leaving(broker: &Broker) {
     let expected: Vec<String> = (0..20).map(|number: u32| number.to_string()).collect();
     assert_eq!([first.values(&topic, 0), first.values(&topic, 1)], [expected.clone(), expected]);
     first.stop();
+}
+
+/// A pipeline that takes its time, or waits for a person, holds up nobody else of the group.
+fn a_member_that_gives_no_answer_takes_part_in_the_next_rebalance(broker: &Broker) {
+    let topic = broker.topic(2);
+    let settings = broker.settings(&[&topic]);
+    let mut first = Follower::start(settings.clone());
+    first.until_caught_up();
+    let mut second = Follower::start(settings);
+    second.answers = false;
+    let ours = |f: &Follower| owners(f).iter().filter(|owner| **owner == Owner::Ours).count();
+    second.until("its share", |f| ours(f) == 1);
+    assert!(first.stop());
+    second.until("all partitions", |f| ours(f) == 2);
+    assert!(second.stop());
 }
 
 fn a_topic_with_more_partitions_than_positions_is_told(broker: &Broker) {
