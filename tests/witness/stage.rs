@@ -133,6 +133,7 @@ impl Stage {
             allow_network: true,
             begin: Begin::Now,
             group: "tests".to_owned(),
+            forgotten_after: Duration::from_secs(5),
             accept_cold: true,
             read_on: std::collections::BTreeMap::new(),
             outputs: Outputs::default(),
@@ -208,7 +209,7 @@ impl Stage {
         let records = records.collect();
         let runner = self.runner();
         runner.take(FromKafka::Records { generation, records }, now).unwrap();
-        runner.tick(now);
+        runner.tick(now).unwrap();
         runner.commit(now).unwrap();
     }
 
