@@ -5,7 +5,6 @@
 //! `TIDEGATE_SEED=n` runs that seed alone.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "the seed of a failure must be seen")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -50,7 +50,7 @@ pub(crate) fn measure(brokers: &str) {
         }
     }
     flush(&publisher.producer);
-    watch.tell(&publisher.sent(ticks));
+    watch.tell(&Publisher::sent(ticks));
 }
 
 /// Publishes one record into each partition at each tick.
@@ -70,7 +70,7 @@ impl Publisher {
             )
         };
         let put = |partition, text: String| send(&self.producer, &self.topic, partition, text.as_bytes());
-        let chosen = self.partition_of(build);
+        let chosen = Self::partition_of(build);
         for partition in 0..PARTITIONS {
             if chosen != Some(partition) {
                 put(partition, message(&format!("m{partition}"), "repo.done", "{}"));
@@ -93,7 +93,7 @@ impl Publisher {
         self.producer.poll(Duration::ZERO);
     }
 
-    fn partition_of(&self, build: u64) -> Option<i32> {
+    fn partition_of(build: u64) -> Option<i32> {
         let is_build = build > 0 && build.is_multiple_of(BUILD_EVERY);
         is_build.then(|| i32::try_from(build / BUILD_EVERY % 3).unwrap())
     }
@@ -103,8 +103,8 @@ impl Publisher {
     }
 
     /// Numbers of all builds up to a tick.
-    fn sent(&self, ticks: u64) -> Vec<u64> {
-        (1..=ticks).filter(|build| self.partition_of(*build).is_some()).map(Self::id).collect()
+    fn sent(ticks: u64) -> Vec<u64> {
+        (1..=ticks).filter(|build| Self::partition_of(*build).is_some()).map(Self::id).collect()
     }
 }
 

@@ -91,8 +91,8 @@ impl Site {
         let text = format!(
             "[source]\nbrokers = [{brokers:?}]\ntopics = [{topic:?}]\ngroup = \"bench-{topic}\"\nbegin = \"earliest\"\n\
              [trigger]\nfollow = \"f42\"\nfamily = [\"f41\", \"f42\"]\n\
-             [select]\npackages = [{:?}]\nrenames = {{ freeipa = \"ipa\" }}\n{sections}",
-            folder.path().join("packages.txt"),
+             [select]\npackages = [\"{}\"]\nrenames = {{ freeipa = \"ipa\" }}\n{sections}",
+            folder.path().join("packages.txt").display(),
         );
         fs::write(folder.path().join("bench.toml"), text).unwrap();
         Self { folder }

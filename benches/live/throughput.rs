@@ -79,7 +79,8 @@ impl Write for Lines<'_> {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.begun.extend_from_slice(piece);
             if self.begun.pop_if(|last| *last == b'\n').is_some() {
-                let partition = i32::try_from(self.count % PARTITIONS.unsigned_abs() as u64).unwrap();
+                let partition =
+                    i32::try_from(self.count % u64::from(PARTITIONS.unsigned_abs())).unwrap_or_default();
                 send(self.producer, self.topic, partition, &self.begun);
                 self.count += 1;
                 self.begun.clear();
