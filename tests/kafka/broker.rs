@@ -242,6 +242,7 @@ impl Broker {
 
     /// It answers again.
     pub(crate) fn thaw(&self) {
+        assert!(self.is_real(), "the imitation does not hang");
         script("thaw");
     }
 

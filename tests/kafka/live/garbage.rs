@@ -184,11 +184,11 @@ fn a_dead_letter_is_judged_again(broker: &Broker) {
     let good = &site.lines[index];
     let build: serde_json::Value = serde_json::from_str(good).unwrap();
     let build = build["body"]["build_id"].to_string();
-    let broken = good.replace("\"tag\":", "\"tog\":");
-    assert_ne!(*good, broken);
+    let unreadable = good.replace("\"tag\":", "\"tog\":");
+    assert_ne!(*good, unreadable);
     site.publish(0..index);
     let (partition, _) = place(index);
-    broker.write(&site.topic, [Given::text(i32::try_from(partition).unwrap(), broken)]);
+    broker.write(&site.topic, [Given::text(i32::try_from(partition).unwrap(), unreadable)]);
     site.publish(index + 1..all);
     broker.write(&site.topic, [Given::text(1, "[]")]);
     site.import(STATE);

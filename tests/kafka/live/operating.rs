@@ -71,7 +71,7 @@ fn pauses_over_a_branching_change_nothing(broker: &Broker) {
 /// at once with the times of before. Nothing is decided otherwise than without the outage.
 fn an_outage_of_the_bridge_over_a_branching_changes_nothing(broker: &Broker) {
     let mut site = Site::new(broker, if broker.is_real() { "1" } else { "0.1" });
-    site.in_source = "source_silence = \"10s\"\n".to_owned();
+    "source_silence = \"10s\"\n".clone_into(&mut site.in_source);
     let all = site.lines.len();
     let third = site.taught + (all - site.taught) / 3;
     site.import("outage.db");

@@ -150,7 +150,11 @@ impl Secrets {
         let (certificate_file, key_file) = (site.path("certificate.pem"), site.path("key.pem"));
         fs::write(&certificate_file, certified.cert.pem()).unwrap();
         fs::write(&key_file, &key).unwrap();
-        site.in_source = format!("certificate_file = {certificate_file:?}\nkey_file = {key_file:?}\n");
+        site.in_source = format!(
+            "certificate_file = \"{}\"\nkey_file = \"{}\"\n",
+            certificate_file.display(),
+            key_file.display()
+        );
         let password = fs::read_to_string(&secure.password_file).unwrap().trim().to_owned();
         let body = key.lines().nth(1).unwrap().to_owned();
         let mut files = vec![
