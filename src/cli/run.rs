@@ -106,6 +106,7 @@ impl LiveError {
             Self::Socket(error) if !matches!(error, BindError::Io { .. }) => Exit::Refused,
             Self::Open(
                 OpenError::Cold { .. }
+                | OpenError::OtherTrigger { .. }
                 | OpenError::Load(LoadError::Restore(RestoreError::Course(_)))
                 | OpenError::Run(RunError::Foreign { .. } | RunError::SecondMember { .. }),
             )

@@ -62,6 +62,17 @@ pub enum OpenError {
     /// It cannot begin.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Another tag is followed, or is being gone over to.
+    #[error(
+        "this state follows {stored}, the pipeline follows {wanted}: a running pipeline cannot go over from one to the other yet, and would \
+         keep the builds of {wanted} waiting; give another file with --state, or follow {stored}"
+    )]
+    OtherTrigger {
+        /// The tag of the state.
+        stored: String,
+        /// The tag of the pipeline.
+        wanted: String,
+    },
     /// Nothing is known of the family.
     #[error(
         "no build of {tag} or of the tags before it is known yet: at a first start every re-tag would look new. Fill them first, {}, or begin \
@@ -116,7 +127,13 @@ pub fn open(
     let (koji, stored): (Vec<_>, Vec<_>) =
         state.partitions()?.into_iter().partition(|stored| stored.number == KOJI);
     let partitions = Partitions::new(stored, opening.read_on.clone());
+    let wanted = settings.trigger.tag.clone();
     let engine = state.load(settings, partitions.numbers())?.engine;
+    // Nobody could tell a running pipeline yet that a cutover may end.
+    let stored = engine.settings().trigger.tag.clone();
+    if stored != wanted || engine.course().cutover().is_some() {
+        return Err(OpenError::OtherTrigger { stored, wanted });
+    }
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
     let Opening { group, forgotten_after, batch_records, outputs, reconcile, .. } = opening;
@@ -190,4 +207,45 @@ fn fill(
 
 fn act(opening: &Opening<'_>, now: Now, why: &str, what: String) -> Act {
     Act { at: now.wall, who: opening.who.clone(), why: why.to_owned(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_follows_another_tag_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("a.db");
+        let epoch = crate::live::shell::Clock::start();
+        let begin = |tag: &str, by_alias: bool| {
+            let mut settings = Settings::defaults(tag);
+            settings.trigger.by_alias = by_alias;
+            let opening = Opening {
+                state: &state,
+                allow_network: true,
+                begin: Begin::Now,
+                group: "tests".to_owned(),
+                forgotten_after: Duration::from_secs(1),
+                accept_cold: true,
+                read_on: BTreeMap::new(),
+                outputs: Outputs::default(),
+                reconcile: None,
+                batch_records: 1,
+                who: "a test".to_owned(),
+            };
+            let mut runner = open(opening, settings, "5e7a", epoch.epoch(), epoch.now())?;
+            runner.commit(epoch.now()).unwrap();
+            Ok(())
+        };
+        let refused = |tag, by_alias| match begin(tag, by_alias) {
+            Err(OpenError::OtherTrigger { stored, wanted }) => (stored, wanted),
+            other => panic!("{other:?}"),
+        };
+        begin("f42", false).unwrap();
+        let tags = ("f42".to_owned(), "f43".to_owned());
+        assert_eq!(refused("f43", false), tags);
+        assert_eq!(refused("f43", true), tags, "also where an alias is said to stand for it");
+        begin("f42", false).unwrap();
+    }
 }
