@@ -17,6 +17,11 @@ use tidegate::settings::{FamilyTag, Settings};
 use tidegate::state::{Batch, State};
 use tidegate::time::Second;
 
+#[path = "common/random.rs"]
+mod random;
+
+use random::Random;
+
 /// 2026-02-03T00:00:00Z: the second 0.
 const T: i64 = 1_770_076_800;
 const MINUTE: i64 = 60;
@@ -56,19 +61,9 @@ fn orders() -> Vec<[Step; 4]> {
     orders
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: i64) -> i64 {
-        i64::try_from(self.next() >> 1).unwrap() % bound.max(1)
-    }
+/// A number of seconds below `bound`.
+fn below(random: &mut Random, bound: i64) -> i64 {
+    i64::try_from(random.below(bound.max(1).unsigned_abs())).unwrap()
 }
 
 fn settings() -> Settings {
@@ -167,8 +162,8 @@ impl Branching {
         for step in order {
             at.insert(step, when);
             // From seconds to days.
-            let scale = [10, 10 * MINUTE, 3 * HOUR, 2 * DAY][usize::try_from(random.below(4)).unwrap()];
-            when += 1 + random.below(scale);
+            let scale = [10, 10 * MINUTE, 3 * HOUR, 2 * DAY][usize::try_from(below(&mut random, 4)).unwrap()];
+            when += 1 + below(&mut random, scale);
         }
         let unpaused_at = when;
         hub.play(&at, when + 2 * DAY, &mut random);
@@ -209,7 +204,7 @@ impl Branching {
                 self.ask(now);
             }
             self.settle(now);
-            if self.random.below(400) == 0 {
+            if below(&mut self.random, 400) == 0 {
                 self.restart();
             }
         }
@@ -262,7 +257,7 @@ impl Branching {
         }
         let batch =
             Batch { decisions: &output.decisions, dead_letters: &[], sources: &[], meta: &[], live: None };
-        if !output.decisions.is_empty() || self.random.below(50) == 0 {
+        if !output.decisions.is_empty() || below(&mut self.random, 50) == 0 {
             self.file.commit(&mut self.engine, &batch).unwrap();
         }
         assert!(self.engine.account().is_balanced(), "{:?}", self.engine.account());
@@ -318,10 +313,10 @@ impl Hub {
             // Rawhide's target leads to the new tag from the clone on, or from the move of the alias, whichever comes first.
             let is_new = when + HOUR > cloned_at.min(at[&Step::Alias]);
             later.build(when, if is_new { "f44" } else { "f43" });
-            when += MINUTE + random.below(40 * MINUTE);
+            when += MINUTE + below(random, 40 * MINUTE);
         }
         let old: Vec<u64> = self.tagged["f43"].keys().copied().chain(later.has("f43", cloned_at)).collect();
-        let per_second = 1 + random.below(50);
+        let per_second = 1 + below(random, 50);
         for (index, build) in (0..).zip(old) {
             later.tag(cloned_at + index / per_second, build, "f44", "releng");
         }

@@ -19,29 +19,17 @@ use std::path::{Path, PathBuf};
 use tidegate::generate::{Options as Stream, generate_with, scenarios};
 use tidegate::replay::{Options, replay};
 
+#[path = "common/random.rs"]
+mod random;
 #[path = "common/stream.rs"]
 mod stream;
+
+use random::Random;
 
 /// Seeds of one run.
 const SEEDS: u64 = 26;
 /// Holds that must have been opened in all of them: a simulation without holds proves nothing about them.
 const HOLDS_MIN: u32 = 10;
-
-/// A small generator of random numbers, the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-}
 
 struct Simulation {
     dir: PathBuf,
