@@ -45,7 +45,7 @@ impl Stamp {
 /// The clock of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PartitionClock {
-    /// The newest good `sent-at`, confirmed or not.
+    /// The newest good `sent-at` that is believed.
     newest_good: Option<Second>,
     /// The event time that the watermark trails.
     high: Option<Second>,
@@ -107,13 +107,9 @@ impl PartitionClock {
     }
 
     fn advance(&mut self, sent: Second) {
-        // A copy of an old message tells nothing of the time now: it ends no run of records without one.
-        if self.newest_good.is_none_or(|good| sent > good) {
-            self.undated = 0;
-        }
         let Some(high) = self.high else {
             self.high = Some(sent);
-            self.newest_good = Some(sent);
+            self.believe(sent);
             return;
         };
         let to = if sent - high <= JUMP {
@@ -126,7 +122,16 @@ impl PartitionClock {
             return;
         };
         self.high = Some(high.max(to));
-        self.newest_good = self.newest_good.max(Some(to));
+        self.believe(to);
+    }
+
+    /// A good time that is newer than all before it ends a run of records without one. A copy of an old message tells
+    /// nothing of the time now, nor does a jump before it is confirmed: the time that would stand in is still the old one.
+    fn believe(&mut self, good: Second) {
+        if self.newest_good < Some(good) {
+            self.newest_good = Some(good);
+            self.undated = 0;
+        }
     }
 }
 
@@ -229,6 +234,17 @@ mod tests {
             records.extend([(at(sent), Some(699)), (SentAt::Missing, Some(700))]);
             assert_eq!(last(&records).0.effective.0 - T, effective, "{sent}");
         }
+    }
+
+    #[test]
+    fn a_jump_ends_a_run_of_undated_records_only_once_it_is_confirmed() {
+        let undated = |second| (SentAt::Missing, Some(second));
+        let mut records = vec![(at(0), Some(1))];
+        records.extend((0..=100).map(|_| undated(7_000)));
+        records.extend([(at(7_199), Some(7_200)), undated(7_201)]);
+        assert_eq!(last(&records).0.effective.0 - T, 7_201, "the newest good time was hours old");
+        records.extend([(at(7_202), Some(7_203)), undated(7_300)]);
+        assert_eq!(last(&records).0.effective.0 - T, 7_199);
     }
 
     #[test]

@@ -223,6 +223,14 @@ impl<'a> Site<'a> {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// Copies a state that may be in use.
+    pub(crate) fn back_up(&self, state: &str, copy: &str) {
+        let mut backup = tidegate();
+        let done =
+            backup.args(["state", "backup"]).arg(self.path(state)).arg(self.path(copy)).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// Starts the pipeline.
     pub(crate) fn run(&self, state: &str, set_up: impl FnOnce(&mut Command)) -> Process {
         self.run_from(state, None, set_up)
