@@ -177,9 +177,9 @@ mutant 'known builds are looked up after admission' evidence.rs \
 mutant 'known only where seen earlier' evidence.rs \
     'first <= event.first_seen' \
     'first < event.first_seen'
-mutant 'known after the tag was left' evidence.rs \
-    'member.left_at.is_none_or(|left_at| first <= left_at)' \
-    'member.left_at.is_none_or(|left_at| first < left_at)'
+mutant 'known after the tag was left' tags.rs \
+    'first > away.from && away.until' \
+    'first >= away.from && away.until'
 mutant 'evidence ages one second early' trail.rs \
     'let recent = |at: Second| now - at <= rules.max_age;' \
     'let recent = |at: Second| now - at < rules.max_age;'

@@ -75,6 +75,14 @@ fn a_late_candidate_takes_the_proof_of_those_it_happened_with() {
                   late 92 tag f42-candidate 4\nlate 93 tag f42-candidate 5\nlate 94 tag f42-candidate 6
                   300 tag f42 4\n340 tag f42 5\n380 tag f42 1\n420 tick\nend";
     check(&small(), script, "1 no_fresh_evidence alone\n4..5 no_fresh_evidence alone");
+    // Another one in between: only when it happened tells then what belongs together.
+    for (third, proof) in [(108, "no_fresh_evidence"), (110, "trail")] {
+        let script = format!(
+            "100 tag f42-candidate 1\n101 tag f42-candidate 2\n150 tag f42-candidate 9\n200 tick
+             late {third} tag f42-candidate 3\n300 tag f42 1\n340 tag f42 2\n380 tick\nend"
+        );
+        check(&small(), &script, &format!("1..2 {proof} alone"));
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_second_member_is_told_and_so_is_its_leaving(broker: &Broker) {
 
     let mut second = Follower::start(settings);
     let ours = |f: &Follower| owners(f).iter().filter(|owner| **owner == Owner::Ours).count();
-    first.until("the second member", |f| f.revoked == 1 && ours(f) == 1);
+    first.until("the second member", |f| f.revoked >= 1 && ours(f) == 1);
     second.until("its share", |f| ours(f) == 1);
     let others = owners(&first).into_iter().filter(|owner| *owner != Owner::Ours);
     for other in others {
@@ -50,7 +50,7 @@ fn a_second_member_is_told_and_so_is_its_leaving(broker: &Broker) {
     }
     assert!(second.stop());
 
-    first.until("all partitions", |f| f.revoked == 2 && ours(f) == 2);
+    first.until("all partitions", |f| f.revoked >= 2 && ours(f) == 2);
     broker.write(&topic, numbered(0, 10..20).into_iter().chain(numbered(1, 10..20)));
     first.until_caught_up();
     let expected: Vec<String> = (0..20).map(|number: u32| number.to_string()).collect();
