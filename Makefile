@@ -19,5 +19,6 @@ test: setup ## everything that has to hold before a change goes in; what CI runs
 	@scripts/test.sh test
 
 prove: export TIDEGATE_KERBEROS = 1
+prove: export TIDEGATE_KAFKA = 1
 prove: setup ## the long proofs: full-size scenarios over 50 seeds, mutants, fuzzing, benchmarks
 	@scripts/test.sh prove

@@ -10,7 +10,7 @@ make make make
 zstd zstd zstd
 gzip gzip gzip
 sqlite3 sqlite3 sqlite'
-# A real Kafka and its TLS listener: without them the tests of `make prove` say what they do not show.
+# A real Kafka and its TLS listener: without them the tests say what they do not show.
 if [[ -n ${CI:-} || -n ${TIDEGATE_KAFKA:-} ]]; then
   needed+='
 java default-jre-headless java-latest-openjdk-headless

@@ -26,9 +26,11 @@ steps_of_check() {
   step doctest     10m cargo_tested test --doc -- --show-output
 }
 
-# The same, the labelled scenarios at full size over few seeds, and the build that needs nothing but gcc and make.
+# The same, the stories on a real Kafka, the labelled scenarios at full size over few seeds, and the build that needs nothing but gcc
+# and make.
 steps_of_test() {
   steps_of_check
+  step kafka       30m scripts/kafka.sh test
   step licences    10m scripts/licences.sh
   step generated   20m scripts/scenarios.sh 1 1 2 3
   step scenarios   20m cargo_tested test --test scenarios -- --show-output
@@ -37,7 +39,6 @@ steps_of_test() {
 
 # What takes long, and proves most.
 steps_of_prove() {
-  step kafka       30m scripts/kafka.sh test
   step kills       2h  env TIDEGATE_KILLS=100 TIDEGATE_KILL_RECORDS=1000000 scripts/kafka.sh test live::kills
   step kerberos    30m scripts/kerberos.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
