@@ -39,7 +39,7 @@ steps_of_test() {
 
 # What takes long, and proves most.
 steps_of_prove() {
-  step kills       2h  env TIDEGATE_KILLS=100 TIDEGATE_KILL_RECORDS=1000000 scripts/kafka.sh test live::kills
+  step kills       2h  env TIDEGATE_KILLS=100 TIDEGATE_KILL_RECORDS=2000000 scripts/kafka.sh test live::kills
   step kerberos    30m scripts/kerberos.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
   step scenarios   3h  all_scenarios
