@@ -165,6 +165,12 @@ impl Governor {
         Ok(permits)
     }
 
+    /// The builds whose turns are next, at most `max`: what [`Governor::poll`] gives at the same `now`, as far as it gives any.
+    pub fn ahead(&mut self, now: Millis, max: usize) -> Vec<BuildKey> {
+        self.advance(now);
+        self.queue.lanes.ahead(max)
+    }
+
     /// A build is no longer under way: built, failed, canceled, or never to be. `false` where it was not under way.
     pub fn finished(&mut self, build: BuildKey) -> bool {
         self.queue.finish(build)

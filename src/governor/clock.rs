@@ -26,51 +26,51 @@ impl fmt::Display for Millis {
 /// A point in guarded time: milliseconds the governor has seen pass since its first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Moment(pub(super) u64);
+pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
-    pub(super) fn after(self, length: Duration) -> Self {
+    pub(crate) fn after(self, length: Duration) -> Self {
         Self(self.0.saturating_add(whole_millis(length)))
     }
 
     /// Whether `length` has passed since `earlier`.
-    pub(super) fn is_past(self, earlier: Self, length: Duration) -> bool {
+    pub(crate) fn is_past(self, earlier: Self, length: Duration) -> bool {
         self >= earlier.after(length)
     }
 }
 
 /// A length in milliseconds, a fraction counted as a whole one: a wait is never cut short.
-pub(super) fn whole_millis(length: Duration) -> u64 {
+pub(crate) fn whole_millis(length: Duration) -> u64 {
     u64::try_from(length.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// The last reading of the wall clock, and the guarded time it stood for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct GuardedClock {
+pub(crate) struct GuardedClock {
     wall: Millis,
     moment: Moment,
 }
 
 impl GuardedClock {
     /// Guarded time begins at this reading.
-    pub(super) fn begin(now: Millis) -> Self {
+    pub(crate) fn begin(now: Millis) -> Self {
         Self { wall: now, moment: Moment(0) }
     }
 
     /// Takes a new reading; returns the milliseconds that passed, 0 where the wall clock went back.
-    pub(super) fn read(&mut self, now: Millis) -> u64 {
+    pub(crate) fn read(&mut self, now: Millis) -> u64 {
         let elapsed = if now > self.wall { now.0.abs_diff(self.wall.0) } else { 0 };
         self.wall = now;
         self.moment = Moment(self.moment.0.saturating_add(elapsed));
         elapsed
     }
 
-    pub(super) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self) -> Moment {
         self.moment
     }
 
     /// What the wall clock will show at `moment`, unless it steps before.
-    pub(super) fn wall_at(&self, moment: Moment) -> Millis {
+    pub(crate) fn wall_at(&self, moment: Moment) -> Millis {
         let ahead = i128::from(moment.0) - i128::from(self.moment.0);
         let wall = (i128::from(self.wall.0) + ahead).clamp(i64::MIN.into(), i64::MAX.into());
         Millis(i64::try_from(wall).unwrap_or(i64::MAX))
@@ -78,7 +78,7 @@ impl GuardedClock {
 
     /// What is left, from the last reading on, of a wait of `length` that began when the wall clock showed `begun`:
     /// never longer than `length`, whatever the clock says.
-    pub(super) fn rest_of(&self, begun: Millis, length: Duration) -> u64 {
+    pub(crate) fn rest_of(&self, begun: Millis, length: Duration) -> u64 {
         let served = if self.wall > begun { self.wall.0.abs_diff(begun.0) } else { 0 };
         whole_millis(length).saturating_sub(served)
     }

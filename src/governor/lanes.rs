@@ -73,6 +73,29 @@ impl Lanes {
         self.of(lane).pop_first().map(|(_, build)| build)
     }
 
+    /// The builds whose turns are next, at most `max`, as they would be taken if nothing came in between.
+    pub(super) fn ahead(&self, max: usize) -> Vec<BuildKey> {
+        let (mut fresh, mut drained) = (self.fresh.values().peekable(), self.drained.values().peekable());
+        let mut cycle = self.cycle;
+        let mut builds = Vec::new();
+        while builds.len() < max {
+            let lane = match (fresh.peek().is_some(), drained.peek().is_some()) {
+                (true, true) => cycle.next(),
+                (true, false) => Lane::Fresh,
+                (false, _) => Lane::Drained,
+            };
+            let next = match lane {
+                Lane::Fresh => fresh.next(),
+                Lane::Drained => drained.next(),
+            };
+            match next {
+                Some(build) => builds.push(*build),
+                None => break,
+            }
+        }
+        builds
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.fresh.is_empty() && self.drained.is_empty()
     }
@@ -146,9 +169,11 @@ mod tests {
                     insert(&mut lanes, lane, number);
                     number += 1;
                 }
-                for _ in 0..served {
+                let ahead = lanes.ahead(usize::try_from(served).unwrap());
+                for turn in 0..usize::try_from(served).unwrap() {
                     let waiting = (lanes.len(Lane::Fresh), lanes.len(Lane::Drained));
                     let next = lanes.next();
+                    prop_assert_eq!(next, ahead.get(turn).copied());
                     prop_assert_eq!(next.is_some(), waiting != (0, 0));
                     if waiting.0 > 0 && waiting.1 > 0 {
                         contended.extend(next.map(|build| build.instance.0));

@@ -41,11 +41,11 @@ pub struct Admitted {
 impl Admitted {
     /// What decides which of two builds of a package is newer; the build itself where a record stood at the same place,
     /// as in two files.
-    fn age(&self) -> (Second, Position, BuildKey) {
+    pub(crate) fn age(&self) -> (Second, Position, BuildKey) {
         (self.tagged_at, self.position, self.build)
     }
 
-    fn package(&self) -> PackageKey {
+    pub(crate) fn package(&self) -> PackageKey {
         (self.build.instance, Arc::clone(&self.package))
     }
 }
@@ -86,7 +86,7 @@ pub struct Permit {
 }
 
 /// Builds by package: an instance's package, for the order of tagging means nothing across instances.
-type PackageKey = (Name, Arc<str>);
+pub(crate) type PackageKey = (Name, Arc<str>);
 
 /// A build with its place.
 #[derive(Debug, Clone)]

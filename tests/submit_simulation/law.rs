@@ -1,0 +1,100 @@
+//! What must hold of all that is sent, kept in plain sets and sums beside the submitter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate::submit::Kept;
+use tidegate::submit::ask::Order;
+use tidegate::submit::row::{Row, RowId, Session};
+use tidegate::submit::stage::Stage;
+
+/// Parts of a token: an hour has as many milliseconds, times a million.
+const TOKEN: u128 = 3_600_000 * 1_000_000;
+/// The oldest finding that may be used, in milliseconds.
+const FINDING_MAX: i64 = 60_000;
+/// What a step back of the clock may hide of a finding's age: one look at the clock, and the delay of the shell.
+const TICK: i64 = 11_000;
+
+/// A bucket as one would write it down.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    level: u128,
+    brim: u128,
+    pub(crate) rate: u128,
+    at: i64,
+}
+
+impl Reference {
+    pub(crate) fn new(capacity: u32, rate: u128, at: i64) -> Self {
+        Self { level: 0, brim: u128::from(capacity) * TOKEN, rate, at }
+    }
+
+    pub(crate) fn pass(&mut self, to: i64) {
+        let elapsed = u128::try_from(to - self.at).unwrap();
+        self.level = (self.level + elapsed * self.rate).min(self.brim);
+        self.at = to;
+    }
+
+    fn take(&mut self) {
+        assert!(self.level >= TOKEN, "I14: a call above the rate at {}, {} parts there", self.at, self.level);
+        self.level -= TOKEN;
+    }
+
+    /// An old copy does not know what the later one spent.
+    pub(crate) fn fill(&mut self) {
+        self.level = self.brim;
+    }
+}
+
+/// All that was sent.
+#[derive(Debug)]
+pub(crate) struct Law {
+    pub(crate) bucket: Reference,
+    callnums: BTreeSet<(Session, u64)>,
+    markers: BTreeSet<String>,
+    /// When Koji said of a build that it is ready.
+    pub(crate) ready: BTreeMap<u64, i64>,
+    /// Builds that ended before they were sent.
+    pub(crate) withdrawn: BTreeSet<u64>,
+    pub(crate) last_step_back: i64,
+}
+
+impl Law {
+    pub(crate) fn new(bucket: Reference) -> Self {
+        let (callnums, markers) = (BTreeSet::new(), BTreeSet::new());
+        let (ready, withdrawn) = (BTreeMap::new(), BTreeSet::new());
+        Self { bucket, callnums, markers, ready, withdrawn, last_step_back: i64::MIN / 2 }
+    }
+
+    /// Judges a call that is about to be sent, by what is durable.
+    pub(crate) fn judge(
+        &mut self,
+        now: i64,
+        rows: &BTreeMap<RowId, Row>,
+        kept: &Kept,
+        call: (Session, u64),
+        order: &Order,
+    ) {
+        let build = order.build_id;
+        assert!(kept.pause.is_none(), "build {build} was sent while submission is paused");
+        assert!(kept.sessions.contains(&call.0), "I13: the session of a call is not durable");
+        let row = &rows[&order.row];
+        let Stage::Intent(intent) = row.stage() else {
+            panic!("I13: build {build} was sent without a durable intent: {:?}", row.stage());
+        };
+        assert_eq!(
+            (intent.session, intent.callnum),
+            (Some(call.0), call.1),
+            "I13: the intent names another call"
+        );
+        assert_eq!(row.marker(), order.marker, "I13: the intent names another marker");
+        assert!(self.callnums.insert(call), "I13: call {call:?} was made twice");
+        assert!(self.markers.insert(order.marker.0.to_string()), "I13: {} was used twice", order.marker);
+        assert!(!kept.denials.contains_key(&order.package), "package {} is denied", order.package);
+        assert!(!self.withdrawn.contains(&build), "build {build} was withdrawn before it was sent");
+        let is_clock_odd = now - self.last_step_back < FINDING_MAX + 2 * TICK;
+        let age = now - self.ready.get(&build).copied().expect("I15: sent without a finding");
+        let max = FINDING_MAX + if is_clock_odd { TICK } else { 0 };
+        assert!(age <= max, "I15: build {build} was sent on a finding of {age} ms ago");
+        self.bucket.take();
+    }
+}
