@@ -10,7 +10,7 @@ mod tasks;
 
 pub use builds::{
     BuildFilter, average_build_duration, build_history, get_build, latest_builds, list_builds, list_tagged,
-    list_tags, query_history,
+    list_tags, package_in_tag, query_history,
 };
 pub use filters::{HistoryFilter, Page, TaggedFilter, TaskFilter};
 pub use hub::{api_version, koji_version, last_event, last_event_before, list_hosts, logged_in_user};

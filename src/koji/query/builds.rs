@@ -42,6 +42,14 @@ pub fn list_tagged(tag: &str, filter: TaggedFilter<'_>) -> Listing<TaggedBuild> 
     }
 }
 
+/// The builds of one package in a tag, those tagged last first, in one answer (`listTagged`).
+pub fn package_in_tag(tag: &str, package: &str) -> Query<Vec<TaggedBuild>> {
+    let filter = TaggedFilter { package: Some(package), ..TaggedFilter::default() };
+    Query::new(with_options(Call::new("listTagged").arg(tag), filter.members()), |value| {
+        list(value, answers::tagged_build)
+    })
+}
+
 /// The build of a package that counts in a tag, with what it inherits (`getLatestBuilds`); of all packages for `None`,
 /// then better as a [`list_tagged`].
 pub fn latest_builds(tag: &str, package: Option<&str>) -> Query<Vec<TaggedBuild>> {
