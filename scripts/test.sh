@@ -43,6 +43,7 @@ steps_of_prove() {
   step kerberos    30m scripts/kerberos.sh test
   step generated   3h  scripts/scenarios.sh 1 {1..50}
   step scenarios   3h  all_scenarios
+  step submitting  1h  many_submissions
   step mutants     4h  if_there tests/mutants.sh bash tests/mutants.sh
   step fuzz        1h  scripts/fuzz.sh 600
   step bench       1h  env TIDEGATE_BENCH_LINES=5000000 cargo bench --locked --bench '*'
@@ -59,6 +60,10 @@ documentation() {
 
 all_scenarios() {
   TIDEGATE_SCENARIOS=full cargo_tested test --test scenarios -- --show-output
+}
+
+many_submissions() {
+  TIDEGATE_SUBMIT_RUNS=5000 cargo_tested test --test submit_simulation -- --show-output
 }
 
 # Runs a command if a file of the tree is there.
@@ -80,7 +85,7 @@ other_tests() {
     cargo_tested test --no-fail-fast "${tests[@]}" -- --show-output
   fi
 }
-export -f cargo_tested documentation all_scenarios if_there other_tests
+export -f cargo_tested documentation all_scenarios many_submissions if_there other_tests
 
 rows=() passed=0 failed=0 skipped=0 stopped=''
 say() { printf '[%4d s] %s\n' "$SECONDS" "$1"; }

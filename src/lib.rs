@@ -28,6 +28,10 @@ pub mod lists;
 
 pub mod governor;
 
+pub mod submit;
+
+pub mod sink;
+
 pub mod hub;
 
 pub mod koji;

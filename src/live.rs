@@ -13,6 +13,7 @@ pub mod http;
 mod intake;
 pub mod notices;
 pub mod open;
+pub mod outlet;
 pub mod partitions;
 pub mod pause;
 pub mod reconcile;

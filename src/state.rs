@@ -9,6 +9,7 @@ mod find;
 pub mod live;
 mod load;
 mod lock;
+pub mod outbox;
 mod place;
 pub mod read;
 mod schema;
@@ -301,7 +302,7 @@ mod tests {
         assert_eq!(state.id().unwrap().as_deref(), Some("one"));
         state.db.execute("INSERT INTO extra VALUES (1)", []).unwrap();
         drop(state);
-        let copy = Connection::open(path.with_extension("db.schema-3")).unwrap();
+        let copy = Connection::open(path.with_extension("db.schema-4")).unwrap();
         let id: String = copy.query_row("SELECT value FROM meta", [], |row| row.get(0)).unwrap();
         assert_eq!(id, "one");
     }

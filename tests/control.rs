@@ -84,6 +84,7 @@ impl Model {
             runs: 1,
             commands: 0,
             koji: Some(KojiView { waiting: 21, asked: 1_050, compared_until: Some(T), missed: 3 }),
+            sink: None,
         }
     }
 

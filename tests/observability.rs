@@ -76,6 +76,7 @@ fn view() -> View {
         runs: 16,
         commands: 17,
         koji: Some(KojiView { waiting: 18, asked: 19, compared_until: Some(Second(NOW - 700)), missed: 20 }),
+        sink: None,
     }
 }
 

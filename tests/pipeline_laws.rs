@@ -136,7 +136,12 @@ fn every_kind_of_sink_is_read() {
         ("kind = \"dry_run\"", Sink::DryRun),
         (
             "kind = \"koji\"\nhub = \"https://h\"\ntarget = \"eln\"\nkeytab_file = \"k\"",
-            Sink::Koji { hub: some("https://h"), target: some("eln"), login: KojiLogin::Keytab(some("k")) },
+            Sink::Koji {
+                hub: some("https://h"),
+                target: some("eln"),
+                login: KojiLogin::Keytab(some("k")),
+                settle: None,
+            },
         ),
         ("kind = \"ebs\"\nurl = \"https://e\"", Sink::Ebs { url: some("https://e"), token_file: None }),
         (

@@ -21,13 +21,14 @@ use crate::live::commands::Reloaded;
 use crate::live::heartbeat::Heartbeat;
 use crate::live::http::{self, Observed};
 use crate::live::open::{OpenError, Opening, open};
+use crate::live::outlet::Submitting;
 use crate::live::partitions::Decided;
 use crate::live::runner::{BATCH_RECORDS, RunError};
 use crate::live::services::{self, ServiceError, Site};
 use crate::live::shell::{self, Clock, Input, Running, Watchers};
 use crate::live::socket::{BindError, Socket, path_of};
 use crate::metrics::Metrics;
-use crate::pipeline::{Override, Pipeline, Sink};
+use crate::pipeline::{Override, Pipeline};
 use crate::state::LoadError;
 
 /// Read a Kafka topic and decide about it, for ever
@@ -81,10 +82,6 @@ pub(super) enum LiveError {
         "pipeline {0}: it says nothing of Kafka: state source.brokers and source.topics, in the file or by --set source.brokers=[\"HOST:PORT\"]"
     )]
     NoSource(String),
-    #[error(
-        "pipeline {0}: this version submits nothing yet: run it with --set sink.kind=dry_run, which decides and records everything"
-    )]
-    Sink(String),
     #[error(transparent)]
     Socket(#[from] BindError),
     #[error(transparent)]
@@ -102,7 +99,7 @@ impl LiveError {
         match self {
             Self::Open(OpenError::State(error) | OpenError::Load(LoadError::State(error)))
             | Self::Run(RunError::State(error)) => super::of_state(error),
-            Self::Sink(_) | Self::NoSource(_) | Self::Log(_) => Exit::Usage,
+            Self::NoSource(_) | Self::Log(_) => Exit::Usage,
             Self::Socket(error) if !matches!(error, BindError::Io { .. }) => Exit::Refused,
             Self::Open(
                 OpenError::Cold { .. }
@@ -139,6 +136,9 @@ impl Run {
             read_on: self.read_on.iter().cloned().collect::<BTreeMap<_, _>>(),
             outputs: pipeline.outputs.clone(),
             reconcile: pipeline.evidence_hub.as_ref().map(|_| pipeline.reconcile),
+            submitting: Submitting::of(&pipeline, &settings)
+                .map_err(OpenError::from)
+                .map_err(LiveError::from)?,
             batch_records: self.batch_records,
             who: std::env::var("USER").unwrap_or_else(|_| "whoever started it".to_owned()),
         };
@@ -182,7 +182,7 @@ impl Run {
         listener: std::net::TcpListener,
         watchers: Watchers,
     ) -> Result<(), LiveError> {
-        let Running { inputs, view, notices, inquiries, mut ended } = running;
+        let Running { inputs, view, notices, inquiries, submissions, mut ended } = running;
         let listener = TcpListener::from_std(listener)?;
         tracing::info!(
             address = %listener.local_addr()?, socket = %socket.path().display(),
@@ -200,6 +200,7 @@ impl Run {
         services::packages(&site, &inputs)?;
         services::announce(&site, notices, &inputs)?;
         services::koji(&site, inquiries, &inputs)?;
+        services::sink(&site, submissions, &inputs)?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -257,12 +258,7 @@ fn check(pipeline: &Pipeline) -> Result<(), LiveError> {
     if pipeline.kafka.brokers.is_empty() || pipeline.kafka.topics.is_empty() {
         return Err(LiveError::NoSource(pipeline.name.clone()));
     }
-    match pipeline.sink {
-        Sink::DryRun => Ok(()),
-        Sink::Koji { .. } | Sink::Ebs { .. } | Sink::Kafka { .. } | Sink::Webhook { .. } => {
-            Err(LiveError::Sink(pipeline.name.clone()))
-        }
-    }
+    Ok(())
 }
 
 fn read_on(text: &str) -> Result<((String, i32), Decided), String> {

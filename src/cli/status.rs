@@ -13,7 +13,7 @@ use super::packages::{PackagesDocument, in_words};
 use super::pause::{PauseDocument, end};
 use crate::engine::decision::Outcome;
 use crate::live::ask::{Answer, Request};
-use crate::live::view::{Intake, KojiView, PartitionView, Submission, View};
+use crate::live::view::{Intake, KojiView, PartitionView, SinkView, Submission, View};
 use crate::text::{escaped, grouped};
 use crate::time::Second;
 
@@ -73,6 +73,7 @@ struct Document<'a> {
     bursts: u64,
     commands: u64,
     koji: Option<KojiDocument>,
+    sink: Option<&'a SinkView>,
     troubles: &'a [String],
     attention: &'a [String],
 }
@@ -169,6 +170,7 @@ fn document<'a>(view: &'a View, attention: &'a [String]) -> Document<'a> {
         bursts: view.runs,
         commands: view.commands,
         koji: view.koji.map(KojiDocument::from),
+        sink: view.sink.as_ref(),
         troubles: &view.troubles,
         attention,
     }
@@ -251,9 +253,30 @@ fn lines(view: &View) -> impl Iterator<Item = (&'static str, String)> {
         ("packages", in_words(&view.packages)),
         ("dead letters", grouped(view.dead_letters)),
     ];
+    all.extend(view.sink.iter().flat_map(sink_in_words));
     all.extend(view.koji.as_ref().map(|koji| ("koji", koji_in_words(koji))));
     all.extend(pauses);
     all.into_iter()
+}
+
+fn sink_in_words(sink: &SinkView) -> impl Iterator<Item = (&'static str, String)> {
+    let SinkView { rate, tokens, in_flight, in_doubt, aside, refusal, drained_at, .. } = sink;
+    let drained = drained_at.map_or("never".to_owned(), |at| at.to_string());
+    let next = refusal.as_ref().map_or("the next build goes now".to_owned(), |why| escaped(why).to_string());
+    let governor = format!(
+        "{}, {} of {} tokens, {} of {} builds under way; {next}",
+        escaped(rate),
+        tokens.0,
+        tokens.1,
+        in_flight.0,
+        in_flight.1
+    );
+    let queue = format!(
+        "{} stand aside, {} are in doubt; at this rate the last of those that wait goes at {drained}",
+        grouped(*aside),
+        grouped(*in_doubt)
+    );
+    [("governor", governor), ("queue", queue)].into_iter()
 }
 
 fn koji_in_words(koji: &KojiView) -> String {

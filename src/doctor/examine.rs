@@ -17,7 +17,7 @@ use crate::lists::{FetchSettings, Fetcher};
 use crate::live::open::FILLED;
 use crate::live::shell::Clock;
 use crate::live::truth::Mark;
-use crate::pipeline::{Pipeline, Report, Sink};
+use crate::pipeline::{KojiLogin, Pipeline, Report, Sink};
 use crate::state::StateError;
 use crate::state::read::{Place, Reader, writer};
 
@@ -126,9 +126,10 @@ impl Site<'_> {
         };
         let warnings = self.pipeline.warnings.iter();
         checks.extend(warnings.map(|found| Check::warning(name, found.message.clone(), found.help.clone())));
-        if self.pipeline.sink != Sink::DryRun {
-            let remedy = "run it with --set sink.kind=dry_run, which decides and records everything";
-            checks.push(Check::failed("sink", "this version submits nothing yet", remedy));
+        let by_ticket = matches!(&self.pipeline.sink, Sink::Koji { login: KojiLogin::Keytab(_), .. });
+        if by_ticket && !cfg!(feature = "gssapi") {
+            let remedy = "build it with `--features gssapi`, or log in with sink.certificate_file";
+            checks.push(Check::failed("sink", "this Tidegate was built without login by Kerberos", remedy));
         }
         checks
     }

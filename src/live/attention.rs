@@ -1,6 +1,6 @@
 //! What of a running pipeline needs a person: what is degraded, and which decisions are waiting.
 
-use super::view::{Intake, Submission, View};
+use super::view::{Intake, SinkView, Submission, View};
 use crate::text::{escaped, grouped};
 
 impl View {
@@ -19,6 +19,7 @@ impl View {
             let reasons: Vec<String> = reasons.iter().map(|reason| escaped(reason).to_string()).collect();
             all.push(format!("submission is closed: {}", reasons.join("; ")));
         }
+        all.extend(self.sink.iter().flat_map(sink_attention));
         for hold in &self.holds {
             all.push(format!(
                 "hold h{id} ({kind}, {members} builds in {tag}) waits for a decision: `tidegate holds show h{id}`",
@@ -55,4 +56,23 @@ impl View {
             }
         }
     }
+}
+
+fn sink_attention(sink: &SinkView) -> Vec<String> {
+    let mut all: Vec<String> =
+        sink.trouble.iter().map(|trouble| format!("the sink: {}", escaped(trouble))).collect();
+    if !sink.for_a_person.is_empty() {
+        let rows: Vec<String> = sink.for_a_person.iter().map(ToString::to_string).collect();
+        all.push(format!(
+            "it is not known whether these builds were submitted, and the sink cannot be asked: rows {} of `submission`",
+            rows.join(", ")
+        ));
+    }
+    if sink.doubles > 0 {
+        all.push(format!(
+            "{} builds were submitted twice: please report this as a fault of Tidegate",
+            sink.doubles
+        ));
+    }
+    all
 }

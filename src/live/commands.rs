@@ -1,6 +1,7 @@
 //! Carries out what operators ask. What changes anything is answered when it is committed.
 
 use super::ask::{Answer, Ask, Refusal, RefusalKind, Request};
+use super::outlet::rate_of;
 use super::pause::{Kind, Pause, PauseError};
 use super::runner::{Now, Reply, RunError, Runner};
 use crate::decode::decode;
@@ -281,12 +282,14 @@ impl Runner {
                 settings.trigger.tag
             ));
         }
+        let submits = self.outlet.is_some();
         let fixed = |key: &&String| {
             let section = key.split('.').next().unwrap_or_default();
             let timing = ["source.disorder", "source.source_silence"];
             matches!(section, "output" | "sink")
                 || (section == "source" && !timing.contains(&key.as_str()))
                 || AT_START.contains(&key.as_str())
+                || (section == "governor" && key.as_str() != "governor.rate" && submits)
         };
         if let Some(key) = changed.iter().find(fixed) {
             return no(format!("{key} was changed: that takes a restart; nothing was applied"));
@@ -294,7 +297,11 @@ impl Runner {
         settings.clock.begin = self.engine.settings().clock.begin;
         let hash = settings.hash.clone();
         if !changed.is_empty() {
+            let rate = rate_of(&settings.governor);
             self.restart_with(settings, pipeline.outputs.clone(), now)?;
+            if let Some(outlet) = &mut self.outlet {
+                outlet.set_rate(rate, now);
+            }
             self.act(now, who, "the pipeline file was changed", format!("reload: {}", changed.join(", ")));
         }
         Ok((Answer::Reloaded { hash, changed }, Some(Box::new(pipeline))))

@@ -398,6 +398,7 @@ fn start(state: &Path, pipeline: Pipeline) -> Result<Running, DemoError> {
         read_on: BTreeMap::new(),
         outputs: pipeline.outputs.clone(),
         reconcile: None,
+        submitting: None,
         batch_records: BATCH_RECORDS,
         who: "the demo".to_owned(),
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::outlet::{Outlet, Submitting};
 use super::partitions::{Decided, Partitions};
 use super::reconcile::{KOJI, Reconcile};
 use super::runner::{Now, RunError, Runner, Start};
@@ -18,6 +19,10 @@ use crate::time::{Second, Seconds};
 
 /// Key of the batch number that makes this state an old copy.
 pub(super) const OLD_COPY: &str = crate::state::care::OLD_COPY;
+/// Key that says when this state, an old copy, was adopted; [`DONE`] once the submitter knows.
+pub(super) const ADOPTED: &str = crate::state::care::ADOPTED;
+/// See [`ADOPTED`].
+const DONE: &str = "done";
 /// Key of the event time from which on records are judged.
 pub(crate) const BEGIN: &str = "begin";
 /// Key that says since when the known builds of the trigger tag count as filled.
@@ -44,6 +49,8 @@ pub struct Opening<'a> {
     pub outputs: Outputs,
     /// Koji is asked about held builds, and its history is compared so often; `None`: it is not asked.
     pub reconcile: Option<Seconds>,
+    /// How admitted builds are submitted; `None`: they are not, and count as submitted.
+    pub submitting: Option<Submitting>,
     /// Records after which a batch is written even while more wait; at least 1.
     pub batch_records: usize,
     /// Whoever starts it.
@@ -62,6 +69,9 @@ pub enum OpenError {
     /// It cannot begin.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The governor's settings contradict themselves.
+    #[error("[governor]: {0}")]
+    Governor(#[from] crate::governor::settings::SettingsError),
     /// Another tag is followed, or is being gone over to.
     #[error(
         "this state follows {stored}, the pipeline follows {wanted}: a running pipeline cannot go over from one to the other yet, and would \
@@ -136,11 +146,19 @@ pub fn open(
     }
     fill(&state, &engine, &opening, now, &mut meta, &mut acts)?;
     let old_copy = state.meta(OLD_COPY)?.and_then(|text| text.parse().ok());
-    let Opening { group, forgotten_after, batch_records, outputs, reconcile, .. } = opening;
+    let Opening { group, forgotten_after, batch_records, outputs, reconcile, submitting, .. } = opening;
     let seed = mark.state.bytes().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(byte));
     let witness = Witness::new(reconcile.is_some(), seed);
     let reconcile = Reconcile::new(reconcile, koji.first(), seed, now.mono);
     let batch_records = batch_records.max(1);
+    let adopted = state.meta(ADOPTED)?.and_then(|text| Second::parse(&text));
+    let outlet = match submitting {
+        Some(submitting) => Some(Outlet::new(submitting, state.outbox()?, &mark.state, seed, now, adopted)?),
+        None => None,
+    };
+    if adopted.is_some() && outlet.is_some() {
+        meta.push((ADOPTED, DONE.to_owned()));
+    }
     let start = Start {
         engine,
         state,
@@ -153,6 +171,7 @@ pub fn open(
         outputs,
         witness,
         reconcile,
+        outlet,
         batch_records,
         acts,
         meta,
@@ -231,6 +250,7 @@ mod tests {
                 read_on: BTreeMap::new(),
                 outputs: Outputs::default(),
                 reconcile: None,
+                submitting: None,
                 batch_records: 1,
                 who: "a test".to_owned(),
             };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::ask::Answer;
 use super::fail::{FailAt, FailPoint};
 use super::notices::{News, Notices};
+use super::outlet::{Outlet, admissions};
 use super::partitions::Partitions;
 use super::pause::{Kind, Pauses};
 use super::reconcile::Reconcile;
@@ -22,13 +23,15 @@ use super::view::PackagesView;
 use super::witness::Witness;
 use crate::engine::Engine;
 use crate::engine::command::HoldCommand;
-use crate::engine::decision::Outcome;
+use crate::engine::decision::{Decision, Outcome};
 use crate::engine::save::RestoreError;
 use crate::engine::select::{ListVerdict, PackageList};
 use crate::kafka::handover::{FromKafka, ToKafka, TroubleKind};
 use crate::pipeline::Outputs;
 use crate::state::live::{Act, LiveBatch, Notice, StoredPartition};
 use crate::state::{Batch, DeadLetter, LoadError, Stage, State, StateError};
+use crate::submit::row::Row;
+use crate::submit::{self, stage::Stage as RowStage};
 use crate::time::Second;
 
 /// Records after which a batch is written even while more wait, unless the opening says otherwise.
@@ -107,6 +110,10 @@ impl From<LoadError> for RunError {
     }
 }
 
+fn is_first_intent(row: &Row) -> bool {
+    row.attempt() == 1 && matches!(row.stage(), RowStage::Intent(_))
+}
+
 fn foreign(state: Option<&str>) -> String {
     state.map_or("another program".to_owned(), |state| format!("another state of Tidegate ({state})"))
 }
@@ -149,6 +156,8 @@ pub struct Runner {
     announced: (u64, u64),
     /// Commands that were carried out since the last batch.
     pub(super) commands: Vec<HoldCommand>,
+    /// Where admitted builds go; `None`: nowhere, they count as submitted.
+    pub(super) outlet: Option<Outlet>,
     /// The group's commits were looked at: the state is known to go on, or to be an old copy.
     pub(super) recognised: bool,
     /// Intake stands still by our own wish.
@@ -178,6 +187,7 @@ pub(super) struct Start {
     pub(super) outputs: Outputs,
     pub(super) witness: Witness,
     pub(super) reconcile: Reconcile,
+    pub(super) outlet: Option<Outlet>,
     pub(super) batch_records: usize,
     pub(super) acts: Vec<Act>,
     pub(super) meta: Vec<(&'static str, String)>,
@@ -197,6 +207,7 @@ impl Runner {
             outputs,
             witness,
             reconcile,
+            outlet,
             batch_records,
             acts,
             meta,
@@ -216,6 +227,7 @@ impl Runner {
             packages: PackagesView { wanted: packages_wanted, ..PackagesView::default() },
             witness,
             reconcile,
+            outlet,
             mark,
             group,
             old_copy,
@@ -373,7 +385,9 @@ impl Runner {
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
-        self.is_full() || ((self.records > 0 || self.dirty) && waited) || !self.replies.is_empty()
+        let wants =
+            self.records > 0 || self.dirty || self.outlet.as_ref().is_some_and(|outlet| outlet.is_due(now));
+        self.is_full() || (wants && waited) || !self.replies.is_empty()
     }
 
     /// Writes all since the last batch in one transaction, then answers whoever waits for it.
@@ -389,10 +403,7 @@ impl Runner {
         let mut live = std::mem::take(&mut self.batch);
         live.partitions.extend(self.partitions.take_changed());
         live.recognised = self.recognised;
-        if self.outbox > 0 && self.closed().is_empty() {
-            live.sent_at = Some(now.wall);
-            self.submitted += std::mem::take(&mut self.outbox);
-        }
+        self.submit(&output.decisions, &mut live, now);
         let letters = std::mem::take(&mut self.letters);
         let meta: Vec<(&str, String)> = std::mem::take(&mut self.meta);
         let partitions: Vec<&StoredPartition> = self.partitions.iter().map(|entry| &entry.stored).collect();
@@ -418,6 +429,9 @@ impl Runner {
         };
         state.commit_watched(engine, &batch, watch)?;
         self.fail.visit(FailPoint::AfterCommit);
+        if let Some(outlet) = &mut self.outlet {
+            outlet.written(&self.state, &self.engine, now)?;
+        }
         self.mark.serial += u64::from(live.recognised);
         (self.records, self.dirty, self.committed_at) = (0, false, now.mono);
         for (reply, answer) in self.replies.drain(..) {
@@ -425,6 +439,40 @@ impl Runner {
         }
         self.note(now, false);
         Ok(())
+    }
+
+    /// Says in a batch what becomes of admitted builds: without a sink they count as submitted.
+    fn submit(&mut self, decisions: &[Decision], live: &mut LiveBatch, now: Now) {
+        let closed = self.closed();
+        let may_ask = self.recognised && self.old_copy.is_none() && !self.stopping;
+        let Some(outlet) = &mut self.outlet else {
+            if self.outbox > 0 && closed.is_empty() {
+                live.sent_at = Some(now.wall);
+                self.submitted += std::mem::take(&mut self.outbox);
+            }
+            return;
+        };
+        live.admissions = admissions(decisions);
+        if !live.admissions.is_empty() {
+            outlet.admits();
+        }
+        let changes = outlet.choose(now, may_ask, &closed);
+        let sent = changes.rows.iter().filter(|row| is_first_intent(row)).count() as u64;
+        self.submitted += sent;
+        self.outbox = outlet.shown().map_or(0, |status| status.planned as u64);
+        (live.rows, live.kept, live.now) = (changes.rows, changes.kept, now.wall);
+    }
+
+    /// What the sink is to be asked now; once.
+    pub fn take_ask(&mut self) -> Option<submit::Ask> {
+        self.outlet.as_mut()?.take_ask()
+    }
+
+    /// What the sink answered.
+    pub fn take_answer(&mut self, answer: submit::Answer, now: Now) {
+        if let Some(outlet) = &mut self.outlet {
+            outlet.answer(answer, now);
+        }
     }
 
     /// Nothing more is read: the last batch is written and noted. [`Runner::take_orders`] then ends with [`ToKafka::Stop`].

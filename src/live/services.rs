@@ -22,8 +22,12 @@ use crate::kafka::producer::Producer;
 use crate::koji::client::SetupError;
 use crate::lists::watch::watch;
 use crate::lists::{FetchSettings, Fetcher};
-use crate::pipeline::{Outputs, Pipeline};
+use crate::pipeline::{self, Outputs, Pipeline};
+use crate::sink::Sink as _;
+use crate::sink::carrier::{Carrier, Limits};
+use crate::sink::setup::{SetupError as SinkError, setup};
 use crate::state::live::Notice;
+use crate::submit::Ask;
 
 /// Logs each change of how the pipeline stands, in one line each.
 pub fn tell(mut view: watch::Receiver<Arc<View>>) {
@@ -88,6 +92,9 @@ pub enum ServiceError {
     /// The hub that is asked for evidence cannot be.
     #[error("evidence: {0}")]
     Koji(#[from] SetupError),
+    /// The sink cannot be used.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
     /// The settings or the files with secrets are wrong.
     #[error("announcing: {0}")]
     Kafka(#[from] ConfigError),
@@ -137,6 +144,32 @@ pub fn koji(
     if let Some(hub) = &site.pipeline.evidence_hub {
         tokio::spawn(Hub::new(hub)?.serve(inquiries, inputs.clone()));
     }
+    Ok(())
+}
+
+/// Carries out what the submitter asks, one thing after another, where the pipeline has a sink.
+///
+/// # Errors
+/// Where an address, a login or a file of the sink is of no use.
+pub fn sink(
+    site: &Site,
+    mut submissions: mpsc::Receiver<Ask>,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), ServiceError> {
+    let Site { pipeline, folder, .. } = site;
+    if pipeline.sink == pipeline::Sink::DryRun {
+        return Ok(());
+    }
+    let mut sink = Carrier::new(setup(&pipeline.sink, folder, None)?, Limits::default());
+    let inputs = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(ask) = submissions.recv().await {
+            let answer = sink.perform(ask).await;
+            if inputs.send(Input::Sink(answer)).await.is_err() {
+                return;
+            }
+        }
+    });
     Ok(())
 }
 

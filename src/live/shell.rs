@@ -24,6 +24,7 @@ use crate::kafka::source::Source;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::state::live::Notice;
+use crate::submit;
 use crate::time::Second;
 
 /// Inputs of one micro-batch; the Kafka thread puts up to 500 records into one input.
@@ -53,6 +54,8 @@ pub enum Input {
     Announced(u64),
     /// Koji was asked.
     Koji(Report),
+    /// The sink answered.
+    Sink(submit::Answer),
     /// Come to an end.
     Stop,
 }
@@ -101,6 +104,8 @@ pub struct Running {
     pub notices: mpsc::Receiver<Vec<(u64, Notice)>>,
     /// What Koji is to be asked; where nobody takes it, it waits.
     pub inquiries: mpsc::Receiver<Inquiry>,
+    /// What the sink is to be asked, one thing at a time; where nobody takes it, it waits.
+    pub submissions: mpsc::Receiver<submit::Ask>,
     /// How it ended.
     pub ended: oneshot::Receiver<Result<(), RunError>>,
 }
@@ -132,12 +137,14 @@ pub fn start(
     let (done, ended) = oneshot::channel();
     let (announce, notices) = mpsc::channel(1);
     let (inquire, inquiries) = mpsc::channel(1);
+    let (submit, submissions) = mpsc::channel(1);
     let drive = Drive {
         runner,
         pipeline,
         to: source.to,
         announce,
         inquire,
+        submit,
         clock,
         show,
         metrics,
@@ -151,7 +158,7 @@ pub fn start(
         drop(done.send(outcome));
     };
     std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
-    Ok(Running { inputs, view, notices, inquiries, ended })
+    Ok(Running { inputs, view, notices, inquiries, submissions, ended })
 }
 
 /// The merged stream of everything that happens.
@@ -169,6 +176,7 @@ struct Drive {
     to: mpsc::Sender<ToKafka>,
     announce: mpsc::Sender<Vec<(u64, Notice)>>,
     inquire: mpsc::Sender<Inquiry>,
+    submit: mpsc::Sender<submit::Ask>,
     clock: Clock,
     show: watch::Sender<Arc<View>>,
     metrics: Arc<Metrics>,
@@ -262,6 +270,11 @@ impl Drive {
         {
             room.send(inquiry);
         }
+        if let Ok(room) = self.submit.try_reserve()
+            && let Some(ask) = self.runner.take_ask()
+        {
+            room.send(ask);
+        }
         if now.mono.saturating_sub(self.shown) >= VIEW_AGE {
             self.shown = now.mono;
             let view = self.runner.view(now);
@@ -286,6 +299,7 @@ impl Drive {
             Input::Fallback(list) => self.runner.take_fallback(list),
             Input::Announced(last) => self.runner.confirm(last),
             Input::Koji(report) => self.runner.take_report(report, now),
+            Input::Sink(answer) => self.runner.take_answer(answer, now),
             Input::Stop if self.stopped.is_none() => {
                 self.runner.stop(now)?;
                 self.stopped = Some(now.mono);

@@ -1,6 +1,7 @@
 //! Tells how the pipeline stands, for status, pages and metrics.
 
 use super::ask::{HeldLine, HoldLine, HoldPage};
+use super::outlet::Outlet;
 use super::partitions::{Entry, Reader};
 use super::pause::Kind;
 use super::runner::{Now, Runner};
@@ -62,6 +63,7 @@ impl Runner {
             runs: u64::from(engine.runs()),
             commands: u64::from(engine.commands()),
             koji: self.koji_view(),
+            sink: self.outlet.as_ref().map(Outlet::view),
         }
     }
 

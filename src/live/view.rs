@@ -64,6 +64,33 @@ pub struct View {
     pub commands: u64,
     /// How Koji is asked; `None`: it is not.
     pub koji: Option<KojiView>,
+    /// How admitted builds are submitted; `None`: they are not.
+    pub sink: Option<SinkView>,
+}
+
+/// How admitted builds are submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SinkView {
+    /// How fast, as people write it: `40/h`.
+    pub rate: String,
+    /// Whole tokens in the bucket, and how many it holds.
+    pub tokens: (u64, u32),
+    /// Builds under way, and how many may be.
+    pub in_flight: (u32, u32),
+    /// Builds of which it is not known whether they were submitted.
+    pub in_doubt: u64,
+    /// Rows of those that a person has to decide.
+    pub for_a_person: Vec<u64>,
+    /// Builds that wait for lower slices, for a held partner, or for the end of a denial.
+    pub aside: u64,
+    /// Why none is submitted now, in words; `None`: the next one goes.
+    pub refusal: Option<String>,
+    /// What is wrong with the sink, in words.
+    pub trouble: Option<String>,
+    /// When the last of those that wait has its token, if nothing but the rate stands in the way.
+    pub drained_at: Option<Second>,
+    /// Builds that were submitted twice, as look-ups have shown: the promise was broken.
+    pub doubles: u64,
 }
 
 /// How Koji is asked about held builds, and how far its history was compared with what the bus brought.
@@ -219,6 +246,7 @@ pub(super) mod tests {
             runs: 0,
             commands: 0,
             koji: None,
+            sink: None,
         }
     }
 

@@ -158,6 +158,7 @@ pub(super) struct SinkSection {
     pub(super) topic: Optional<String>,
     pub(super) username: Optional<String>,
     pub(super) password_file: Optional<String>,
+    pub(super) settle: Optional<Seconds>,
 }
 
 pub(super) struct OutputSection {
@@ -351,6 +352,7 @@ impl SinkSection {
             topic: reader.optional("sink.topic", &Text::Name),
             username: reader.optional("sink.username", &Text::Name),
             password_file: reader.optional("sink.password_file", &Text::File),
+            settle: reader.optional("sink.settle", &length(10, HOUR)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::reader::{Reader, Stated};
 use super::sections::{Optional, SINK_KINDS, SinkKind, SinkSection};
+use crate::time::Seconds;
 
 /// Where admitted builds go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Sink {
         target: String,
         /// How to log in.
         login: KojiLogin,
+        /// How long after the end of an old session a call of it may still take effect; `None`: the default.
+        settle: Option<Seconds>,
     },
     /// The `/trigger` endpoint of an `ELNBuildSync`.
     Ebs {
@@ -49,6 +52,8 @@ pub enum KojiLogin {
     Keytab(String),
     /// A TLS client certificate with its key in this file.
     Certificate(String),
+    /// A user's name, and the file with the password; only at a hub on this machine, to rehearse.
+    Password(String, String),
 }
 
 /// A key of `[sink]` that only some kinds have.
@@ -99,15 +104,20 @@ fn listed(required: &[&str], allowed: &[&str]) -> String {
 fn keys_of(kind: SinkKind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
         SinkKind::DryRun => (&[], &[]),
-        SinkKind::Koji => (&["hub", "target"], &["keytab_file", "certificate_file"]),
+        SinkKind::Koji => {
+            (&["hub", "target"], &["keytab_file", "certificate_file", "username", "password_file", "settle"])
+        }
         SinkKind::Ebs => (&["url"], &["token_file"]),
         SinkKind::Kafka => (&["brokers", "topic"], &["username", "password_file"]),
         SinkKind::Webhook => (&["url"], &["secret_file"]),
     }
 }
 
-fn parts(section: &SinkSection) -> [Part<'_>; 11] {
-    fn optional<'a>(key: &'a str, setting: &'a Optional<String>) -> Part<'a> {
+fn parts(section: &SinkSection) -> [Part<'_>; 12] {
+    fn optional<'a, T>(key: &'a str, setting: &'a Optional<T>) -> Part<'a>
+    where
+        Optional<T>: Stated,
+    {
         Part { key, setting, stated: setting.value.is_some() }
     }
     let brokers =
@@ -124,30 +134,57 @@ fn parts(section: &SinkSection) -> [Part<'_>; 11] {
         optional("topic", &section.topic),
         optional("username", &section.username),
         optional("password_file", &section.password_file),
+        optional("settle", &section.settle),
     ]
 }
 
-/// How a Koji sink logs in: by exactly one of the two ways.
+/// How a Koji sink logs in: by exactly one of the ways.
 fn login(section: &SinkSection, reader: &mut Reader<'_>) -> Option<KojiLogin> {
     let (keytab, certificate) = (&section.keytab_file, &section.certificate_file);
+    let password = section.username.value.clone().zip(section.password_file.value.clone());
     let judged = section.kind.sound && section.kind.value == SinkKind::Koji;
+    let is_stated = section.username.value.is_some() || section.password_file.value.is_some();
+    let sound = keytab.sound && certificate.sound && section.username.sound && section.password_file.sound;
     let help = "state `keytab_file` or `certificate_file`, one of them";
-    match (&keytab.value, &certificate.value) {
-        (Some(file), None) => return Some(KojiLogin::Keytab(file.clone())),
-        (None, Some(file)) => return Some(KojiLogin::Certificate(file.clone())),
-        (Some(_), Some(_)) if judged => {
+    match (&keytab.value, &certificate.value, password) {
+        (Some(file), None, None) if !is_stated => return Some(KojiLogin::Keytab(file.clone())),
+        (None, Some(file), None) if !is_stated => return Some(KojiLogin::Certificate(file.clone())),
+        (None, None, Some((user, file))) if is_on_this_machine(section) => {
+            return Some(KojiLogin::Password(user, file));
+        }
+        (None, None, Some(_)) if judged => reader.error(
+            &[&section.username],
+            "a password is for rehearsals with a hub on this machine: anybody on the way could read it"
+                .to_owned(),
+            help.to_owned(),
+        ),
+        (None, None, None) if judged && sound && !is_stated => {
+            reader.error(&[&section.kind], "kind \"koji\" cannot log in".to_owned(), help.to_owned());
+        }
+        (Some(_), ..) | (None, Some(_), _) if judged => {
             reader.error(
                 &[certificate],
                 "kind \"koji\" logs in one way, not two".to_owned(),
                 help.to_owned(),
             );
         }
-        (None, None) if judged && keytab.sound && certificate.sound => {
-            reader.error(&[&section.kind], "kind \"koji\" cannot log in".to_owned(), help.to_owned());
-        }
         _ => {}
     }
     None
+}
+
+/// Whether the hub is reached without leaving the machine.
+fn is_on_this_machine(section: &SinkSection) -> bool {
+    let Some(rest) = section.hub.value.as_deref().and_then(|hub| hub.split_once("://")).map(|(_, rest)| rest)
+    else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Ok(address) = authority.parse::<std::net::SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback())
 }
 
 fn build(section: &SinkSection, login: Option<KojiLogin>) -> Option<Sink> {
@@ -157,6 +194,7 @@ fn build(section: &SinkSection, login: Option<KojiLogin>) -> Option<Sink> {
             hub: section.hub.value.clone()?,
             target: section.target.value.clone()?,
             login: login?,
+            settle: section.settle.value,
         },
         SinkKind::Ebs => {
             Sink::Ebs { url: section.url.value.clone()?, token_file: section.token_file.value.clone() }

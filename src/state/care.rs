@@ -11,6 +11,10 @@ use crate::time::Second;
 /// Key of the batch that the state wrote which went on while this copy lay still.
 pub(crate) const OLD_COPY: &str = "old_copy";
 
+/// Key of the time at which this state, an old copy, was adopted; `done` once the submitter knows: what the other state has
+/// submitted meanwhile is looked up.
+pub(crate) const ADOPTED: &str = "adopted";
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verified {
@@ -123,6 +127,7 @@ impl State {
         let serial = super::write::int(committed.saturating_add(1)).to_string();
         step.execute("INSERT OR REPLACE INTO meta VALUES ('serial', ?1)", params![serial])?;
         step.execute("DELETE FROM meta WHERE key = ?1", params![OLD_COPY])?;
+        step.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![ADOPTED, at.to_string()])?;
         let what = format!("adopt this copy in place of the state that wrote batch {committed}");
         step.execute(
             "INSERT INTO act (at, who, why, what) VALUES (?1, ?2, ?3, ?4)",

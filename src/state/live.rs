@@ -4,10 +4,13 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::outbox::{Admission, write_admissions, write_kept, write_rows};
 use super::write::{int, json};
 use super::{State, StateError};
 use crate::kafka::handover::LastRead;
 use crate::live::pause::{Kind, Pause};
+use crate::submit::Kept;
+use crate::submit::row::Row;
 use crate::time::Second;
 
 /// A partition of Kafka, by the number that positions name it by.
@@ -112,6 +115,14 @@ pub struct LiveBatch {
     pub recognised: bool,
     /// All that is admitted went to the sink, at this time of the machine's clock.
     pub sent_at: Option<Second>,
+    /// What is known of the builds that this batch admits.
+    pub admissions: Vec<Admission>,
+    /// Rows of the outbox that changed.
+    pub rows: Vec<Row>,
+    /// What the submitter keeps beside them, if it changed.
+    pub kept: Option<Kept>,
+    /// The machine's clock, for rows that end.
+    pub now: Second,
 }
 
 impl State {
@@ -239,7 +250,8 @@ impl State {
     }
 }
 
-pub(super) fn write_live(db: &Transaction<'_>, batch: &LiveBatch) -> Result<(), StateError> {
+/// `before`: the newest row of `submission` before the batch.
+pub(super) fn write_live(db: &Transaction<'_>, batch: &LiveBatch, before: i64) -> Result<(), StateError> {
     for stored in &batch.partitions {
         let put = "INSERT INTO partition VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (number) DO UPDATE
                    SET topic = excluded.topic, next = excluded.next, last_offset = excluded.last_offset, last_millis = excluded.last_millis";
@@ -275,7 +287,9 @@ pub(super) fn write_live(db: &Transaction<'_>, batch: &LiveBatch) -> Result<(), 
         let put = "UPDATE submission SET state = 'submitted', sent_at = ?1 WHERE state = 'admitted'";
         db.prepare_cached(put)?.execute(params![at.0])?;
     }
-    Ok(())
+    write_admissions(db, before, &batch.admissions)?;
+    write_rows(db, &batch.rows, batch.now)?;
+    batch.kept.as_ref().map_or(Ok(()), |kept| write_kept(db, kept))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::StateError;
 pub(super) const APPLICATION_ID: i64 = 0x5449_4445;
 
 /// The statements that lead from each version to the next; the first makes version 1 of an empty file.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -89,6 +89,18 @@ ALTER TABLE dead_letter ADD COLUMN handled_by TEXT;
 ALTER TABLE dead_letter ADD COLUMN handled_why TEXT;
 ALTER TABLE submission ADD COLUMN sent_at INTEGER;
 CREATE INDEX submission_waiting ON submission (id) WHERE state = 'admitted';
+";
+
+/// The outbox: how far each admitted build is. `data` is the row as the submitter has it; null before it is planned.
+const VERSION_4: &str = "
+ALTER TABLE submission ADD COLUMN instance INTEGER;
+ALTER TABLE submission ADD COLUMN lane TEXT;
+ALTER TABLE submission ADD COLUMN hold INTEGER;
+ALTER TABLE submission ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE submission ADD COLUMN task INTEGER;
+ALTER TABLE submission ADD COLUMN ended_at INTEGER;
+ALTER TABLE submission ADD COLUMN data TEXT;
+CREATE INDEX submission_open ON submission (id) WHERE data IS NOT NULL AND ended_at IS NULL;
 ";
 
 /// Brings a file to the newest version, step by step, each in a transaction of its own.

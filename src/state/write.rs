@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::find::Prints;
 use super::live::{LiveBatch, write_live};
-use super::trace;
 use super::{DEAD_LETTER_MAX_BYTES, DEAD_LETTERS_MAX, State, StateError};
+use super::{outbox, trace};
 use crate::engine::Engine;
 use crate::engine::decision::{Decision, Detail, Reason, RunSummary, TimeMark};
 use crate::engine::event::TagEvent;
@@ -112,6 +112,7 @@ impl State {
         let changes = engine.take_changes(self.names_written);
         let names_written = changes.names.0 + changes.names.1.len();
         let transaction = self.db.transaction()?;
+        let before = outbox::newest(&transaction)?;
         write_engine(&transaction, engine, &changes)?;
         watch(Stage::Engine);
         let appended = write_facts(&transaction, &changes.facts, false)?;
@@ -129,7 +130,7 @@ impl State {
                 .execute(params![key, value])?;
         }
         if let Some(live) = batch.live {
-            write_live(&transaction, live)?;
+            write_live(&transaction, live, before)?;
         }
         let serial =
             "INSERT INTO meta VALUES ('serial', '1') ON CONFLICT (key) DO UPDATE SET value = value + 1";
@@ -181,8 +182,9 @@ fn write_engine(db: &Transaction<'_>, engine: &Engine, changes: &Changes) -> Res
 }
 
 fn write_admitted(db: &Transaction<'_>, engine: &Engine, event: &TagEvent) -> Result<(), StateError> {
-    let put = "INSERT INTO submission (partition, offset, build_id, package, nvr, tag, tagged_at, state)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'admitted')";
+    let put =
+        "INSERT INTO submission (partition, offset, build_id, package, nvr, tag, tagged_at, instance, state)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'admitted')";
     let Position { partition, offset } = event.position;
     let tag = engine.name(event.tag);
     let row = params![
@@ -192,7 +194,8 @@ fn write_admitted(db: &Transaction<'_>, engine: &Engine, event: &TagEvent) -> Re
         event.nvr.name(),
         event.nvr.as_str(),
         tag,
-        event.effective.0
+        event.effective.0,
+        event.build.instance.0
     ];
     db.prepare_cached(put)?.execute(row)?;
     Ok(())

@@ -138,6 +138,7 @@ impl Stage {
             read_on: std::collections::BTreeMap::new(),
             outputs: Outputs::default(),
             reconcile: Some(Seconds(6 * 3_600)),
+            submitting: None,
             batch_records: 1_000,
             who: "a test".to_owned(),
         };

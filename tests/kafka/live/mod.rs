@@ -8,6 +8,7 @@ mod operating;
 mod quiet;
 mod secure;
 mod site;
+mod submitting;
 mod truth;
 
 use site::Site;
