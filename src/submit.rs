@@ -86,7 +86,11 @@ pub struct Submitter {
 enum Asked {
     Sample,
     LogIn,
-    Check { rows: Vec<RowId>, at: Moment },
+    Check {
+        rows: Vec<RowId>,
+        /// When; `None`: the clock stepped back since, so it cannot be told.
+        at: Option<Moment>,
+    },
     Submit(Vec<RowId>),
     Find(Vec<RowId>),
     Follow(Vec<TaskId>),

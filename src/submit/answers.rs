@@ -111,7 +111,7 @@ impl Submitter {
         }
     }
 
-    fn checked(&mut self, rows: Vec<RowId>, at: Moment, findings: Vec<(RowId, Finding)>) {
+    fn checked(&mut self, rows: Vec<RowId>, at: Option<Moment>, findings: Vec<(RowId, Finding)>) {
         let mut findings: BTreeMap<_, _> = findings.into_iter().collect();
         for id in rows {
             // What was withdrawn or superseded meanwhile is in no lane any more.
@@ -119,7 +119,12 @@ impl Submitter {
                 continue;
             }
             match findings.remove(&id) {
-                Some(Finding::Ready { source }) => self.findings.note(id, at, source),
+                // Of an unknown age it is of no use: the row keeps its turn, and is asked about again.
+                Some(Finding::Ready { source }) => {
+                    if let Some(at) = at {
+                        self.findings.note(id, at, source);
+                    }
+                }
                 Some(Finding::NotTagged { detail }) => self.end(id, End::NotTagged { detail }),
                 Some(Finding::AlreadyBuilt { nvr }) => self.end(id, End::AlreadyBuilt { nvr }),
                 Some(Finding::Unclear(_)) | None => self.set_aside(id, whole_millis(ROW_WAIT)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::row::RowId;
 use super::settings::{RETRY_WAIT, ROW_WAIT};
 use super::stage::{End, Stage, Step};
-use super::{Denial, Submitter};
+use super::{Asked, Denial, Submitter};
 use crate::engine::decision::BuildKey;
 use crate::governor::clock::{Millis, Moment, whole_millis};
 use crate::governor::queue::Enqueued;
@@ -19,6 +19,9 @@ impl Submitter {
         if is_back {
             // How old the findings are cannot be told any more.
             self.findings.clear();
+            if let Some(Asked::Check { at, .. }) = &mut self.asked {
+                *at = None;
+            }
         }
         self.settle(elapsed);
         let moment = self.clock.moment();

@@ -135,7 +135,7 @@ impl Submitter {
         let inquiries: Vec<_> =
             rows.iter().filter_map(|id| self.rows.get(*id)).map(|live| inquiry(&live.row)).collect();
         self.findings.clear();
-        let at = self.clock.moment();
+        let at = Some(self.clock.moment());
         (!inquiries.is_empty()).then_some((Asked::Check { rows, at }, Ask::Check(inquiries)))
     }
 

@@ -11,8 +11,6 @@ use tidegate::submit::stage::Stage;
 const TOKEN: u128 = 3_600_000 * 1_000_000;
 /// The oldest finding that may be used, in milliseconds.
 const FINDING_MAX: i64 = 60_000;
-/// What a step back of the clock may hide of a finding's age: one look at the clock, and the delay of the shell.
-const TICK: i64 = 11_000;
 
 /// A bucket as one would write it down.
 #[derive(Debug)]
@@ -53,16 +51,15 @@ pub(crate) struct Law {
     markers: BTreeSet<String>,
     /// When Koji said of a build that it is ready.
     pub(crate) ready: BTreeMap<u64, i64>,
-    /// Builds that ended before they were sent.
+    /// Builds that were taken back: they are not sent from then on, whether or not they had been.
     pub(crate) withdrawn: BTreeSet<u64>,
-    pub(crate) last_step_back: i64,
 }
 
 impl Law {
     pub(crate) fn new(bucket: Reference) -> Self {
         let (callnums, markers) = (BTreeSet::new(), BTreeSet::new());
         let (ready, withdrawn) = (BTreeMap::new(), BTreeSet::new());
-        Self { bucket, callnums, markers, ready, withdrawn, last_step_back: i64::MIN / 2 }
+        Self { bucket, callnums, markers, ready, withdrawn }
     }
 
     /// Judges a call that is about to be sent, by what is durable.
@@ -86,15 +83,14 @@ impl Law {
             (Some(call.0), call.1),
             "I13: the intent names another call"
         );
+        assert_eq!(row.instead(), None, "build {build} was sent, but is not to be tried again");
         assert_eq!(row.marker(), order.marker, "I13: the intent names another marker");
         assert!(self.callnums.insert(call), "I13: call {call:?} was made twice");
         assert!(self.markers.insert(order.marker.0.to_string()), "I13: {} was used twice", order.marker);
         assert!(!kept.denials.contains_key(&order.package), "package {} is denied", order.package);
-        assert!(!self.withdrawn.contains(&build), "build {build} was withdrawn before it was sent");
-        let is_clock_odd = now - self.last_step_back < FINDING_MAX + 2 * TICK;
+        assert!(!self.withdrawn.contains(&build), "build {build} was sent after it was taken back");
         let age = now - self.ready.get(&build).copied().expect("I15: sent without a finding");
-        let max = FINDING_MAX + if is_clock_odd { TICK } else { 0 };
-        assert!(age <= max, "I15: build {build} was sent on a finding of {age} ms ago");
+        assert!(age <= FINDING_MAX, "I15: build {build} was sent on a finding of {age} ms ago");
         self.bucket.take();
     }
 }

@@ -60,6 +60,8 @@ struct Run {
     store: Store,
     backup: Option<Store>,
     submitter: Submitter,
+    /// Processes begun after the first.
+    starts: u64,
     law: Law,
     faults: Histogram,
     events: Vec<(i64, Event)>,
@@ -88,6 +90,7 @@ pub(crate) fn run(seed: u64) -> Outcome {
         store: Store::default(),
         backup: None,
         submitter,
+        starts: 0,
         law: Law::new(bucket),
         faults: Histogram::default(),
         events,
@@ -167,12 +170,19 @@ impl Run {
         drop(self.submitter.finished_groups());
     }
 
-    fn restart(&mut self) {
-        let down = 1_000 + self.below(60_000);
-        self.pass(down);
+    /// A process begins with what is durable.
+    fn start(&mut self) {
+        self.judge_process();
         let settings = self.world.settings(self.rate);
         let (rows, kept) = (self.store.rows_to_restore(), self.store.kept.clone());
         self.submitter = Submitter::restore(settings, self.wall(), rows, kept).unwrap();
+        self.starts += 1;
+    }
+
+    fn restart(&mut self) {
+        let down = 1_000 + self.below(60_000);
+        self.pass(down);
+        self.start();
         self.write();
     }
 
@@ -218,13 +228,14 @@ impl Run {
             Event::Admit(build) => self.admit(build),
             Event::Untag(build) => {
                 let key = BuildKey { instance: Name(1), id: build };
-                match self.submitter.withdraw(wall, key, "untagged".into()) {
-                    Withdrawal::Ended => {
-                        self.faults.note(Fault::Untag);
-                        self.law.withdrawn.insert(build);
-                    }
-                    Withdrawal::GoesOn => self.faults.note(Fault::UntagOfSent),
-                    Withdrawal::Unknown => {}
+                let fault = match self.submitter.withdraw(wall, key, "untagged".into()) {
+                    Withdrawal::Ended => Some(Fault::Untag),
+                    Withdrawal::GoesOn => Some(Fault::UntagOfSent),
+                    Withdrawal::Unknown => None,
+                };
+                if let Some(fault) = fault {
+                    self.faults.note(fault);
+                    self.law.withdrawn.insert(build);
                 }
             }
             Event::Pause => {
@@ -292,7 +303,6 @@ impl Run {
             self.law.bucket.pass(self.now + self.ahead);
         } else {
             self.faults.note(Fault::ClockBack);
-            self.law.last_step_back = self.now;
         }
     }
 
@@ -309,9 +319,7 @@ impl Run {
         self.law.withdrawn.clear();
         self.law.bucket.fill();
         self.pass(300_000);
-        let settings = self.world.settings(self.rate);
-        let (rows, kept) = (self.store.rows_to_restore(), self.store.kept.clone());
-        self.submitter = Submitter::restore(settings, self.wall(), rows, kept).unwrap();
+        self.start();
         assert!(self.submitter.adopt(self.wall(), Second(self.now.div_euclid(1_000))));
         // The copy may be of a pause that is over.
         self.submitter.resume(self.wall());
@@ -335,9 +343,14 @@ impl Run {
                 return self.restart();
             }
         }
+        let asker = self.starts;
         let (took, answer) = self.ask_hub(ask);
         self.pass(took);
         self.deliver();
+        if self.starts != asker {
+            // An old copy of the state was put in place meanwhile: the process that asked is gone, and nobody hears the answer.
+            return;
+        }
         if self.crashes(Fault::CrashBeforeAnswer) {
             if self.one_in(2) {
                 self.zombie_goes_on(answer);
@@ -526,12 +539,18 @@ impl Run {
         Answer::Followed(progress)
     }
 
+    /// What a process counted in its life: the next one counts anew.
+    fn judge_process(&mut self) {
+        let status = self.submitter.status(self.wall());
+        assert_eq!(status.misfits, 0, "an illegal step, or an answer that did not fit: {status:?}");
+        assert!(status.doubles == 0 || !self.hub.too_late.is_empty(), "a look-up found more than one task");
+    }
+
     /// Every build that was admitted has ended, as its task did.
     fn judge_end(&mut self) {
-        let status = self.submitter.status(self.wall());
-        assert_eq!((status.rows, status.misfits), (0, 0), "{status:?}");
+        self.judge_process();
+        assert_eq!(self.submitter.status(self.wall()).rows, 0);
         let is_late = |build: u64| self.hub.too_late.contains(&build);
-        assert!(status.doubles == 0 || !self.hub.too_late.is_empty(), "a look-up found more than one task");
         for build in self.tagged.keys() {
             assert!(self.store.rows.values().any(|row| row.build().id == *build), "build {build} is lost");
         }

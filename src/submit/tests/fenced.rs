@@ -5,7 +5,7 @@ use crate::submit::ask::{Cause, Failure, Progress, Sought, Trouble};
 use crate::submit::row::{Marker, TaskId};
 use crate::submit::stage::{End, Stage};
 use crate::submit::status::Why;
-use crate::submit::{Admission, Decided, Withdrawal, Word};
+use crate::submit::{Admission, Changes, Decided, Withdrawal, Word};
 
 fn lost() -> Receipt {
     Receipt::Lost(Trouble::Unreachable("timed out".into()))
@@ -60,6 +60,21 @@ fn a_start_doubts_every_intent_and_no_planned_row() {
 }
 
 #[test]
+fn an_answer_to_a_process_that_is_gone_is_counted_and_changes_nothing() {
+    let mut submitter = begun(Manner::Fenced);
+    let rows = until_submit(&mut submitter, Millis(1_000), 7);
+    let Changes { rows: written, kept } = submitter.changes();
+    let mut next =
+        Submitter::restore(settings(Manner::Fenced), Millis(2_000), written, kept.unwrap()).unwrap();
+    next.changes();
+    next.answer(Millis(2_000), NO_JITTER, receipts(&rows, &Receipt::Accepted(TaskId(5))));
+    assert_eq!(next.changes(), Changes::default());
+    let status = next.status(Millis(2_000));
+    assert_eq!((status.misfits, status.in_doubt, status.planned, status.followed), (1, 1, 2, 0));
+    assert_eq!(next.next(Millis(2_000)), Some(Ask::LogIn { fence: vec![Session(7)] }));
+}
+
+#[test]
 fn a_finding_of_more_than_a_minute_ago_is_not_used() {
     for (later, is_used) in [(60_000, true), (60_001, false)] {
         let mut submitter = begun(Manner::Fenced);
@@ -73,6 +88,35 @@ fn a_finding_of_more_than_a_minute_ago_is_not_used() {
         let ask = submitter.next(Millis(1_000 + later));
         assert_eq!(matches!(ask, Some(Ask::Submit { .. })), is_used, "{ask:?}");
     }
+}
+
+#[test]
+fn findings_from_before_a_step_back_of_the_clock_are_not_used() {
+    let mut submitter = begun(Manner::Fenced);
+    let rows = until_submit(&mut submitter, Millis(1_000), 7);
+    submitter.answer(Millis(1_000), NO_JITTER, receipts(&rows, &Receipt::Accepted(TaskId(1))));
+    assert_eq!(submitter.next(Millis(0)), None, "the token is spent");
+    // A second later by the clock, and who knows how much later in truth.
+    let ask = submitter.next(Millis(1_000));
+    let Some(Ask::Check(inquiries)) = ask else { panic!("a source of before the step: {ask:?}") };
+    assert_eq!(inquiries.iter().map(|inquiry| inquiry.row).collect::<Vec<_>>(), [RowId(1), RowId(2)]);
+    // It steps again while Koji is asked.
+    let ready = |row| (row, Finding::Ready { source: "git+https://x#1".into() });
+    submitter.answer(Millis(0), NO_JITTER, Answer::Checked(vec![ready(RowId(1)), ready(RowId(2))]));
+    let ask = submitter.next(Millis(0));
+    assert!(matches!(ask, Some(Ask::Check(_))), "a source of before the step: {ask:?}");
+}
+
+#[test]
+fn what_is_taken_back_during_its_call_is_not_sent_again() {
+    let mut submitter = begun(Manner::Fenced);
+    let rows = until_submit(&mut submitter, Millis(1_000), 7);
+    let why: Arc<str> = "untagged".into();
+    assert_eq!(submitter.withdraw(Millis(1_000), key(0), Arc::clone(&why)), Withdrawal::GoesOn);
+    let not_done = Receipt::NotDone(Trouble::Unreachable("connection refused".into()));
+    submitter.answer(Millis(1_000), NO_JITTER, receipts(&rows, &not_done));
+    let row = submitter.changes().rows.into_iter().find(|row| row.id() == RowId(0)).unwrap();
+    assert_eq!(row.stage(), &Stage::Ended(End::Withdrawn { why }));
 }
 
 #[test]
