@@ -97,9 +97,11 @@ impl Outlet {
         })
     }
 
-    /// Whether something has to be written, or the submitter may have something to ask.
-    pub(super) fn is_due(&self, now: Now) -> bool {
-        self.is_changed || self.is_behind || self.submitter.wakes_at().is_some_and(|at| at <= millis(now))
+    /// Whether something has to be written, or the submitter may have something to ask. Where nothing may be asked its wake
+    /// would stand in the past for as long, and each turn would write a batch.
+    pub(super) fn is_due(&self, now: Now, may_ask: bool) -> bool {
+        let wakes = may_ask && self.submitter.wakes_at().is_some_and(|at| at <= millis(now));
+        self.is_changed || self.is_behind || wakes
     }
 
     /// Before a batch is written: chooses what to ask, if anything may be asked, and says what to write. `closed`: why nothing new may

@@ -385,8 +385,9 @@ impl Runner {
     /// Whether a batch is due: many records, or a few that have waited.
     pub fn is_due(&self, now: Now) -> bool {
         let waited = now.mono.saturating_sub(self.committed_at) >= BATCH_AGE;
-        let wants =
-            self.records > 0 || self.dirty || self.outlet.as_ref().is_some_and(|outlet| outlet.is_due(now));
+        let wants = self.records > 0
+            || self.dirty
+            || self.outlet.as_ref().is_some_and(|outlet| outlet.is_due(now, self.may_ask()));
         self.is_full() || (wants && waited) || !self.replies.is_empty()
     }
 
@@ -441,10 +442,15 @@ impl Runner {
         Ok(())
     }
 
+    /// Whether the sink may be asked anything at all: the state is the one that goes on, and so is this process.
+    fn may_ask(&self) -> bool {
+        self.recognised && self.old_copy.is_none() && !self.stopping
+    }
+
     /// Says in a batch what becomes of admitted builds: without a sink they count as submitted.
     fn submit(&mut self, decisions: &[Decision], live: &mut LiveBatch, now: Now) {
         let closed = self.closed();
-        let may_ask = self.recognised && self.old_copy.is_none() && !self.stopping;
+        let may_ask = self.may_ask();
         let Some(outlet) = &mut self.outlet else {
             if self.outbox > 0 && closed.is_empty() {
                 live.sent_at = Some(now.wall);
