@@ -19,6 +19,7 @@ pub mod webhook;
 
 use std::future::Future;
 
+use self::reads::Reads;
 use crate::submit::ask::{Answer, Ask, Order, Receipt, Trouble};
 use crate::submit::row::RowId;
 
@@ -34,6 +35,15 @@ pub trait Sink: Send {
 /// The same receipt for all orders.
 fn all(orders: &[Order], receipt: impl Fn() -> Receipt) -> Vec<(RowId, Receipt)> {
     orders.iter().map(|order| (order.row, receipt())).collect()
+}
+
+/// What a sink without a hub of its own answers to all but a submission: the hub beside it is asked, where there is one.
+async fn beside(ask: Ask, reads: Option<&mut Reads>, sink: &str) -> Answer {
+    match (ask, reads) {
+        (Ask::Check(inquiries), Some(reads)) => reads.check(inquiries).await,
+        (Ask::Sample, Some(reads)) => reads.sample().await,
+        (ask, _) => unknown(&ask, sink),
+    }
 }
 
 /// Nothing was done, since the sink knows no such ask.

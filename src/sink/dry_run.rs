@@ -1,7 +1,7 @@
 //! The sink that submits nothing: it takes every build, and asks a hub where it has one.
 
 use super::reads::Reads;
-use super::{Sink, all, unknown};
+use super::{Sink, all, beside};
 use crate::submit::ask::{Answer, Ask, Finding, Receipt};
 
 /// Takes every build and does nothing with it.
@@ -20,15 +20,15 @@ impl DryRunSink {
 
 impl Sink for DryRunSink {
     async fn perform(&mut self, ask: Ask) -> Answer {
-        match (ask, &mut self.reads) {
-            (Ask::Submit { orders, .. }, _) => Answer::Submitted(all(&orders, || Receipt::Taken)),
-            (Ask::Check(inquiries), Some(reads)) => reads.check(inquiries).await,
-            (Ask::Check(inquiries), None) => {
+        match ask {
+            Ask::Submit { orders, .. } => Answer::Submitted(all(&orders, || Receipt::Taken)),
+            Ask::Check(inquiries) if self.reads.is_none() => {
                 let ready = || Finding::Ready { source: "".into() };
                 Answer::Checked(inquiries.iter().map(|inquiry| (inquiry.row, ready())).collect())
             }
-            (Ask::Sample, Some(reads)) => reads.sample().await,
-            (ask, _) => unknown(&ask, "\"dry_run\""),
+            ask @ (Ask::Sample | Ask::LogIn { .. } | Ask::Check(_) | Ask::Find { .. } | Ask::Follow(_)) => {
+                beside(ask, self.reads.as_mut(), "\"dry_run\"").await
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use self::status::Chunk;
 use super::post::{Failed, Post, PostError, SecretFile, Timeouts, comes_later, reason};
 use super::reads::Reads;
-use super::{Sink, all, trouble, unknown};
+use super::{Sink, all, beside, trouble};
 use crate::koji::tls::Tls;
 use crate::submit::ask::{Answer, Ask, Order, Receipt, Trouble};
 use crate::submit::row::{RowId, TaskId};
@@ -161,12 +161,12 @@ impl EbsSink {
 
 impl Sink for EbsSink {
     async fn perform(&mut self, ask: Ask) -> Answer {
-        match (ask, &mut self.reads) {
-            (Ask::Submit { orders, .. }, _) => Answer::Submitted(self.submit(&orders).await),
-            (Ask::Follow(tasks), _) if tasks.is_empty() => self.follow().await,
-            (Ask::Check(inquiries), Some(reads)) => reads.check(inquiries).await,
-            (Ask::Sample, Some(reads)) => reads.sample().await,
-            (ask, _) => unknown(&ask, "\"ebs\""),
+        match ask {
+            Ask::Submit { orders, .. } => Answer::Submitted(self.submit(&orders).await),
+            Ask::Follow(tasks) if tasks.is_empty() => self.follow().await,
+            ask @ (Ask::Sample | Ask::LogIn { .. } | Ask::Check(_) | Ask::Find { .. } | Ask::Follow(_)) => {
+                beside(ask, self.reads.as_mut(), "\"ebs\"").await
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::message::{self, Message, SCHEMA};
 use super::reads::Reads;
-use super::{Sink, trouble, unknown};
+use super::{Sink, beside, trouble};
 use crate::kafka::config::{ConfigError, Connection};
 use crate::kafka::producer::{NewRecord, Producer, SendError};
 use crate::submit::ask::{Answer, Ask, Order, Receipt, Trouble};
@@ -62,17 +62,13 @@ impl KafkaSink {
 
 impl Sink for KafkaSink {
     async fn perform(&mut self, ask: Ask) -> Answer {
-        match (ask, &mut self.reads) {
-            (Ask::Submit { orders, .. }, _) => {
-                let mut receipts = Vec::with_capacity(orders.len());
-                for order in &orders {
-                    receipts.push((order.row, self.submit(order).await));
-                }
-                Answer::Submitted(receipts)
-            }
-            (Ask::Check(inquiries), Some(reads)) => reads.check(inquiries).await,
-            (Ask::Sample, Some(reads)) => reads.sample().await,
-            (ask, _) => unknown(&ask, "\"kafka\""),
+        let Ask::Submit { orders, .. } = ask else {
+            return beside(ask, self.reads.as_mut(), "\"kafka\"").await;
+        };
+        let mut receipts = Vec::with_capacity(orders.len());
+        for order in &orders {
+            receipts.push((order.row, self.submit(order).await));
         }
+        Answer::Submitted(receipts)
     }
 }

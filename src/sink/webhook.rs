@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::message::{self, Message};
 use super::post::{Failed, Post, PostError, SecretFile, Timeouts, comes_later, reason};
 use super::reads::Reads;
-use super::{Sink, clock, trouble, unknown};
+use super::{Sink, beside, clock, trouble};
 use crate::koji::secret::Secret;
 use crate::koji::tls::Tls;
 use crate::submit::ask::{Answer, Ask, Order, Receipt, Trouble};
@@ -106,18 +106,14 @@ impl WebhookSink {
 
 impl Sink for WebhookSink {
     async fn perform(&mut self, ask: Ask) -> Answer {
-        match (ask, &mut self.reads) {
-            (Ask::Submit { orders, .. }, _) => {
-                let mut receipts = Vec::with_capacity(orders.len());
-                for order in &orders {
-                    receipts.push((order.row, self.submit(order).await));
-                }
-                Answer::Submitted(receipts)
-            }
-            (Ask::Check(inquiries), Some(reads)) => reads.check(inquiries).await,
-            (Ask::Sample, Some(reads)) => reads.sample().await,
-            (ask, _) => unknown(&ask, "\"webhook\""),
+        let Ask::Submit { orders, .. } = ask else {
+            return beside(ask, self.reads.as_mut(), "\"webhook\"").await;
+        };
+        let mut receipts = Vec::with_capacity(orders.len());
+        for order in &orders {
+            receipts.push((order.row, self.submit(order).await));
         }
+        Answer::Submitted(receipts)
     }
 }
 
